@@ -1,0 +1,42 @@
+//! What can happen to the store, as data.
+
+use crate::domain::{Entity, Uid};
+
+/// One change; a transaction is a list of them, applied in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Creates the entity or replaces it whole.
+    Put(Entity),
+    /// Creates the entity; fails when it exists.
+    Create(Entity),
+    /// Removes the entity; its id is never given out again.
+    Remove(Uid),
+}
+
+impl Change {
+    /// The entity that the change is about.
+    #[must_use]
+    pub fn uid(&self) -> &Uid {
+        match self {
+            Self::Put(entity) | Self::Create(entity) => &entity.uid,
+            Self::Remove(uid) => uid,
+        }
+    }
+}
+
+/// Why a change cannot happen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// `Create` of an entity that exists.
+    #[error("{0} exists already")]
+    Exists(Uid),
+    /// `Remove` of an entity that does not exist.
+    #[error("{0} does not exist")]
+    Missing(Uid),
+    /// `Put` or `Create` under an id that a removed entity had.
+    #[error("{0} was removed, and ids are never reused")]
+    Reused(Uid),
+    /// The parents would form a circle.
+    #[error("{0} would be inside itself")]
+    Cycle(Uid),
+}

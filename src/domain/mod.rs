@@ -1,0 +1,15 @@
+//! The nouns of the gateway and their rules, free of Cedar, SQL and HTTP.
+
+mod change;
+mod entity;
+mod facts;
+mod query;
+mod uid;
+mod world;
+
+pub use change::{Change, ChangeError};
+pub use entity::{Entity, references};
+pub use facts::{Facts, Revision};
+pub use query::{ActionName, Context, Overrides, Query};
+pub use uid::{Uid, UidError};
+pub use world::World;
