@@ -1,6 +1,7 @@
 //! Cedargate: an access gateway that decides every request to a device API with Cedar policies.
 //!
-//! Read [`gateway`] first: the whole product is its six verbs. ARCHITECTURE.md has the map.
+//! ARCHITECTURE.md has the map; the whole product is the six verbs of `gateway`.
 
 pub mod domain;
+pub mod finding;
 pub mod policy;

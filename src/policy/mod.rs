@@ -1,1 +1,15 @@
-//! x
+//! The only place that knows Cedar: policy text and facts in, verdicts out.
+
+mod evaluate;
+mod guard;
+mod prepared;
+mod schema;
+mod snapshot;
+mod source;
+mod time;
+mod verdict;
+
+pub use prepared::{Closure, FactError};
+pub use snapshot::{PolicySnapshot, PolicyText};
+pub use source::{Source, read_dir};
+pub use verdict::Verdict;
