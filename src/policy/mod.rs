@@ -3,6 +3,7 @@
 mod evaluate;
 mod guard;
 mod prepared;
+mod residual;
 mod schema;
 mod snapshot;
 mod source;
@@ -10,6 +11,7 @@ mod time;
 mod verdict;
 
 pub use prepared::{Closure, FactError};
+pub use residual::Filter;
 pub use snapshot::{PolicySnapshot, PolicyText};
 pub use source::{Source, read_dir};
 pub use verdict::Verdict;
