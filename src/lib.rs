@@ -2,6 +2,11 @@
 //!
 //! ARCHITECTURE.md has the map; the whole product is the six verbs of `gateway`.
 
+pub mod decision;
 pub mod domain;
 pub mod finding;
+pub mod gateway;
+pub mod json;
 pub mod policy;
+pub mod problem;
+pub mod store;

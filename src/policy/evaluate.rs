@@ -56,6 +56,12 @@ impl PolicySnapshot {
         }
     }
 
+    /// Whether the action's policies read the clock.
+    #[must_use]
+    pub fn reads_clock(&self, query: &Query) -> bool {
+        self.by_action.get(&query.action).is_some_and(|policies| policies.time != TimeUse::None)
+    }
+
     pub(super) fn request(&self, query: &Query, action: &Action, now_ms: i64) -> Result<Request, String> {
         let euid = |uid: &Uid| {
             self.vocabulary.euid(uid).ok_or_else(|| format!("the schema has no type `{}`", uid.kind()))

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use cedar_policy::{
-    Effect, Entities, PartialEntities, PartialEntityUid, PartialRequest, Policy, pst,
-};
+use cedar_policy::{Effect, Entities, PartialEntities, PartialEntityUid, PartialRequest, Policy, pst};
 use cedar_policy_core::ast;
 
 use crate::domain::Query;
@@ -17,6 +15,7 @@ use crate::policy::{Closure, PolicySnapshot, evaluate};
 pub struct Filter {
     permits: Vec<Test>,
     forbids: Vec<Test>,
+    refuse: Option<Arc<str>>,
 }
 
 #[derive(Debug, Clone)]
@@ -59,7 +58,9 @@ impl PolicySnapshot {
         if response.error_permits().chain(response.error_forbids()).next().is_some() {
             return None;
         }
-        let mut filter = Filter { permits: Vec::new(), forbids: Vec::new() };
+        let refuse =
+            response.true_forbids().filter_map(|id| self.texts.get(id)).find_map(|text| text.refuse.clone());
+        let mut filter = Filter { permits: Vec::new(), forbids: Vec::new(), refuse };
         for policy in response.residual_policies() {
             let test = test_of(&policy)?;
             match policy.effect() {
@@ -72,6 +73,12 @@ impl PolicySnapshot {
 }
 
 impl Filter {
+    /// The `@refuse` annotation of a forbid that holds whatever the resource.
+    #[must_use]
+    pub fn refuse(&self) -> Option<&Arc<str>> {
+        self.refuse.as_ref()
+    }
+
     /// Whether the resource is permitted; `None` when only a whole evaluation can tell.
     #[must_use]
     pub fn decide(&self, resource: &Closure) -> Option<bool> {
@@ -163,8 +170,7 @@ impl Test {
             Self::AttributeIs(name, uid) => attribute(resource, name)? == uid,
             Self::AttributeIn(name, uid) => {
                 let held = attribute(resource, name)?;
-                held == uid
-                    || closure.entities.iter().any(|it| it.uid() == held && it.is_descendant_of(uid))
+                held == uid || closure.entities.iter().any(|it| it.uid() == held && it.is_descendant_of(uid))
             }
         })
     }
