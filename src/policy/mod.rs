@@ -7,6 +7,7 @@ mod residual;
 mod schema;
 mod snapshot;
 mod source;
+pub mod story;
 mod time;
 mod verdict;
 

@@ -1,1 +1,18 @@
-fn main() {}
+//! Everything that is tested from outside of the crate, in one binary; this is its table of contents.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails should stop where it fails; the allowances for tests do not reach helpers"
+)]
+
+/// What the tests share: the shipped policies and the named worlds.
+mod pack;
+
+/// Role × relation × action as one table, reviewed as a diff.
+mod matrix;
+/// The decided cases of the sharing model.
+mod model;
+/// Every story holds, and together they reach every policy and action.
+mod stories;
