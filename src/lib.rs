@@ -9,4 +9,5 @@ pub mod gateway;
 pub mod json;
 pub mod policy;
 pub mod problem;
+pub mod server;
 pub mod store;
