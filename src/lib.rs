@@ -2,5 +2,7 @@
 //!
 //! Read [`gateway`] first: the whole product is its six verbs. ARCHITECTURE.md has the map.
 
+pub mod audit;
 pub mod domain;
+pub mod identity;
 pub mod policy;
