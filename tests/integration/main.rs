@@ -1,1 +1,13 @@
-fn main() {}
+//! Everything that is tested from outside of the crate, in one binary; this is its table of contents.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails should stop where it fails; the allowances for tests do not reach helpers"
+)]
+
+/// Who is asking: real keys, real key servers, and every way we know to cheat with a token.
+mod identity;
+/// The log of records: nothing is lost without being counted, and nothing can be forged.
+mod records;
