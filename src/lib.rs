@@ -1,13 +1,15 @@
 //! Cedargate: an access gateway that decides every request to a device API with Cedar policies.
 //!
-//! ARCHITECTURE.md has the map; the whole product is the six verbs of `gateway`.
+//! ARCHITECTURE.md has the map; the whole product is the six verbs of [`gateway`].
 
-pub mod decision;
 pub mod domain;
 pub mod finding;
-pub mod gateway;
 pub mod json;
 pub mod policy;
-pub mod problem;
-pub mod server;
+pub mod audit;
 pub mod store;
+pub mod identity;
+pub mod decision;
+pub mod problem;
+pub mod gateway;
+pub mod server;

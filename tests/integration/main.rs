@@ -16,3 +16,7 @@ mod matrix;
 mod model;
 /// Every story holds, and together they reach every policy and action.
 mod stories;
+/// Who is asking: real keys, real key servers, and every way we know to cheat with a token.
+mod identity;
+/// The log of records: nothing is lost without being counted, and nothing can be forged.
+mod records;

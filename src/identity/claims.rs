@@ -1,0 +1,245 @@
+//! What a verified token claims, read so that no two readers can understand it differently.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value as Json};
+
+use crate::identity::Reason;
+
+/// The last second of the year 9999: an end beyond it is milliseconds, or nonsense.
+const SECONDS_MAX: f64 = 253_402_300_799.0;
+/// The longest e-mail address (RFC 5321).
+const EMAIL_BYTES_MAX: usize = 254;
+
+/// Reads one JSON value; fails on a name that appears twice in an object, at any depth.
+pub fn read_json(bytes: &[u8]) -> serde_json::Result<Json> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = Unambiguous.deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}
+
+struct Unambiguous;
+
+impl<'de> DeserializeSeed<'de> for Unambiguous {
+    type Value = Json;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Json, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unambiguous {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
+        serde_json::Number::from_f64(value)
+            .map(Json::Number)
+            .ok_or_else(|| E::custom("a number is not finite"))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Unambiguous)? {
+            list.push(item);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
+        let mut map = Map::new();
+        while let Some(name) = entries.next_key::<String>()? {
+            let value = entries.next_value_seed(Unambiguous)?;
+            if map.insert(name, value).is_some() {
+                return Err(A::Error::custom("a name appears twice"));
+            }
+        }
+        Ok(map.into())
+    }
+}
+
+/// When a token is good, in seconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    /// The present.
+    pub(super) now: f64,
+    /// How far the issuer's clock may be off.
+    pub(super) leeway: f64,
+}
+
+impl Clock {
+    /// Whether a token that ends at `exp` has ended.
+    pub(super) fn is_past(self, exp: f64) -> bool {
+        exp + self.leeway <= self.now
+    }
+
+    fn is_ahead(self, at: f64) -> bool {
+        at > self.now + self.leeway
+    }
+}
+
+/// Checks the times of a token and returns its end.
+pub(super) fn check_times(claims: &Map<String, Json>, clock: Clock) -> Result<f64, Reason> {
+    let exp = seconds(claims, "exp")?.ok_or(Reason::ExpiryInvalid)?;
+    if clock.is_past(exp) {
+        return Err(Reason::Expired);
+    }
+    for start in ["nbf", "iat"] {
+        if seconds(claims, start)?.is_some_and(|at| clock.is_ahead(at)) {
+            return Err(Reason::NotYetValid);
+        }
+    }
+    Ok(exp)
+}
+
+fn seconds(claims: &Map<String, Json>, name: &str) -> Result<Option<f64>, Reason> {
+    let invalid = if name == "exp" { Reason::ExpiryInvalid } else { Reason::TimeInvalid };
+    let Some(value) = claims.get(name) else { return Ok(None) };
+    match value.as_f64() {
+        Some(at) if (0.0..=SECONDS_MAX).contains(&at) => Ok(Some(at)),
+        _ => Err(invalid),
+    }
+}
+
+/// Checks that the token was made for one of the audiences.
+pub(super) fn check_audience(claims: &Map<String, Json>, audiences: &[String]) -> Result<(), Reason> {
+    let ours = |name: &str| audiences.iter().any(|audience| audience == name);
+    let meant = match claims.get("aud") {
+        Some(Json::String(name)) => ours(name),
+        Some(Json::Array(names)) => {
+            names.iter().all(Json::is_string) && names.iter().filter_map(Json::as_str).any(ours)
+        }
+        _ => false,
+    };
+    if meant { Ok(()) } else { Err(Reason::AudienceWrong) }
+}
+
+/// The claim that names the principal: text, not empty, without control characters.
+pub(super) fn subject<'a>(claims: &'a Map<String, Json>, claim: &str) -> Result<&'a str, Reason> {
+    match claims.get(claim).and_then(Json::as_str) {
+        Some(name) if !name.is_empty() && !name.chars().any(char::is_control) => Ok(name),
+        _ => Err(Reason::SubjectInvalid),
+    }
+}
+
+/// The e-mail address that the issuer has verified, in lower case.
+///
+/// Only ASCII: letters that look alike or fold together would let one person be another.
+pub(super) fn verified_email(claims: &Map<String, Json>) -> Result<String, Reason> {
+    let email = subject(claims, "email")?;
+    let plain = email.len() <= EMAIL_BYTES_MAX && email.bytes().all(|byte| byte.is_ascii_graphic());
+    let whole = matches!(email.split_once('@'), Some((name, host))
+        if !name.is_empty() && !host.is_empty() && !host.contains('@'));
+    if !plain || !whole {
+        return Err(Reason::EmailInvalid);
+    }
+    match claims.get("email_verified") {
+        Some(Json::Bool(true)) => Ok(email.to_ascii_lowercase()),
+        _ => Err(Reason::EmailUnverified),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const CLOCK: Clock = Clock { now: 1_000_000.0, leeway: 30.0 };
+
+    fn claims(value: Json) -> Map<String, Json> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn json_is_read_once_and_only_one_way() {
+        for bad in
+            [r#"{"a":1,"a":1}"#, r#"{"x":[{"a":1,"\u0061":2}]}"#, r#"{"exp":1e400}"#, "{} {}", "{", "NaN", ""]
+        {
+            assert!(read_json(bad.as_bytes()).is_err(), "{bad}");
+        }
+        let good = json!({"a": [null, true, -1, 1.5, "x", {"a": {}}], "b": 18_446_744_073_709_551_615_u64});
+        assert_eq!(read_json(good.to_string().as_bytes()).unwrap(), good);
+        assert!(read_json("[".repeat(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn times_are_numbers_within_reason() {
+        let at = |exp: Json| check_times(&claims(json!({"exp": exp})), CLOCK);
+        assert_eq!(at(json!(1_000_001)), Ok(1_000_001.0));
+        assert_eq!(at(json!(999_970.5)), Ok(999_970.5));
+        assert_eq!(at(json!(999_970)), Err(Reason::Expired));
+        for bad in [json!(-1), json!("1000001"), json!(1e300), json!(null), json!([1_000_001]), json!(1e13)] {
+            assert_eq!(at(bad.clone()), Err(Reason::ExpiryInvalid), "{bad}");
+        }
+        assert_eq!(check_times(&claims(json!({})), CLOCK), Err(Reason::ExpiryInvalid));
+        for name in ["nbf", "iat"] {
+            let with = |at: Json| check_times(&claims(json!({"exp": 2_000_000, name: at})), CLOCK);
+            assert!(with(json!(1_000_030)).is_ok());
+            assert_eq!(with(json!(1_000_031)), Err(Reason::NotYetValid));
+            assert_eq!(with(json!("1")), Err(Reason::TimeInvalid));
+            assert_eq!(with(json!(null)), Err(Reason::TimeInvalid));
+        }
+    }
+
+    #[test]
+    fn an_audience_is_stated_and_ours() {
+        let ours = ["api".to_owned(), "other".to_owned()];
+        for good in [json!("api"), json!(["x", "other"])] {
+            assert_eq!(check_audience(&claims(json!({"aud": good})), &ours), Ok(()));
+        }
+        for bad in [
+            json!("API"),
+            json!("api "),
+            json!([]),
+            json!(["x"]),
+            json!(["api", 1]),
+            json!(null),
+            json!({"a": "api"}),
+        ] {
+            assert!(check_audience(&claims(json!({"aud": bad.clone()})), &ours).is_err(), "{bad}");
+        }
+        assert!(check_audience(&claims(json!({})), &ours).is_err());
+    }
+
+    #[test]
+    fn an_email_is_verified_and_plain() {
+        let read = |email: &str, verified: Json| {
+            verified_email(&claims(json!({"email": email, "email_verified": verified})))
+        };
+        assert_eq!(read("Wife@Example.org", json!(true)).unwrap(), "wife@example.org");
+        for verified in [json!(false), json!("true"), json!(1), json!(null)] {
+            assert_eq!(read("a@b", verified), Err(Reason::EmailUnverified));
+        }
+        for bad in
+            ["a", "@b", "a@", "a@b@c", "a b@c", "w\u{131}fe@example.org", &format!("{}@b", "a".repeat(254))]
+        {
+            assert_eq!(read(bad, json!(true)), Err(Reason::EmailInvalid), "{bad}");
+        }
+        assert_eq!(verified_email(&claims(json!({"email": ["a@b"]}))), Err(Reason::SubjectInvalid));
+    }
+}
