@@ -2,6 +2,8 @@
 //!
 //! ARCHITECTURE.md has the map; the whole product is the six verbs of `gateway`.
 
+pub mod config;
 pub mod domain;
 pub mod finding;
+pub mod gateway;
 pub mod policy;

@@ -1,0 +1,3 @@
+//! The straight path of a request.
+
+pub mod route;
