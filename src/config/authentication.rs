@@ -147,7 +147,8 @@ pub(super) fn contradictions(config: &Config, found: &mut Vec<Finding>) {
             found.push(error.with_help("leave out `jwks_url` or `jwks_file`"));
         }
         if jwt.jwks_url.is_none() && jwt.jwks_file.is_none() && issuer.parse::<HttpUrl>().is_err() {
-            let error = origin.error(span, format!("the keys of `{issuer}` cannot be discovered: it is no URL"));
+            let error =
+                origin.error(span, format!("the keys of `{issuer}` cannot be discovered: it is no URL"));
             found.push(error.with_help("name them with `jwks_url` or `jwks_file`"));
         }
     }

@@ -178,7 +178,8 @@ impl Store {
 fn store_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
     let url = String::deserialize(deserializer)?;
     let file = url.strip_prefix("sqlite://").is_some_and(|file| !file.is_empty());
-    if file || url == "sqlite::memory:" || url.starts_with("postgres://") || url.starts_with("postgresql://") {
+    if file || url == "sqlite::memory:" || url.starts_with("postgres://") || url.starts_with("postgresql://")
+    {
         return Ok(Secret::new(url));
     }
     Err(D::Error::custom(

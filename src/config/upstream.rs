@@ -173,7 +173,9 @@ fn injected<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Place
         return Err(D::Error::custom("`secret:` is of one device\nwrite it in the `inject` of a route"));
     }
     if all.values().any(|secret| http::HeaderValue::from_str(secret.reveal()).is_err()) {
-        return Err(D::Error::custom("a value has control characters\nsee whether the variable ends with a newline"));
+        return Err(D::Error::custom(
+            "a value has control characters\nsee whether the variable ends with a newline",
+        ));
     }
     all.retain(|_, secret| !secret.is_empty());
     Ok(all)
@@ -212,8 +214,8 @@ pub(super) fn contradictions(config: &Config, found: &mut Vec<Finding>) {
     let authorization = Place::Header("authorization".to_owned());
     let kept = *upstream.credentials.get_ref() == Credentials::Keep;
     if kept && upstream.inject.contains_key(&authorization) {
-        let error =
-            origin.error(upstream.credentials.span(), "the caller's Authorization would meet the injected one");
+        let error = origin
+            .error(upstream.credentials.span(), "the caller's Authorization would meet the injected one");
         found.push(error.with_help("write `credentials = \"strip\"`, or inject no `header:Authorization`"));
     }
 }

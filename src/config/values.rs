@@ -179,7 +179,8 @@ mod tests {
         for good in ["http://127.0.0.1:9000", "https://a.example/jwks.json", "http://[::1]:1/"] {
             assert!(good.parse::<HttpUrl>().is_ok(), "{good}");
         }
-        for bad in ["", "/x", "a.example", "ftp://a", "http://", "http://u:p@a", "http://a/?q", "http://a/#f"] {
+        for bad in ["", "/x", "a.example", "ftp://a", "http://", "http://u:p@a", "http://a/?q", "http://a/#f"]
+        {
             assert!(bad.parse::<HttpUrl>().is_err(), "{bad}");
         }
     }

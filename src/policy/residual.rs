@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use cedar_policy::{
-    Effect, Entities, PartialEntities, PartialEntityUid, PartialRequest, Policy, pst,
-};
+use cedar_policy::{Effect, Entities, PartialEntities, PartialEntityUid, PartialRequest, Policy, pst};
 use cedar_policy_core::ast;
 
 use crate::domain::Query;
@@ -163,8 +161,7 @@ impl Test {
             Self::AttributeIs(name, uid) => attribute(resource, name)? == uid,
             Self::AttributeIn(name, uid) => {
                 let held = attribute(resource, name)?;
-                held == uid
-                    || closure.entities.iter().any(|it| it.uid() == held && it.is_descendant_of(uid))
+                held == uid || closure.entities.iter().any(|it| it.uid() == held && it.is_descendant_of(uid))
             }
         })
     }
