@@ -5,6 +5,7 @@
 pub mod domain;
 pub mod finding;
 pub mod json;
+pub mod config;
 pub mod policy;
 pub mod audit;
 pub mod store;
