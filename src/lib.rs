@@ -2,15 +2,15 @@
 //!
 //! ARCHITECTURE.md has the map; the whole product is the six verbs of [`gateway`].
 
+pub mod audit;
+pub mod config;
+pub mod decision;
 pub mod domain;
 pub mod finding;
-pub mod json;
-pub mod config;
-pub mod policy;
-pub mod audit;
-pub mod store;
-pub mod identity;
-pub mod decision;
-pub mod problem;
 pub mod gateway;
+pub mod identity;
+pub mod json;
+pub mod policy;
+pub mod problem;
 pub mod server;
+pub mod store;

@@ -88,9 +88,19 @@ pub struct FilterConfig {
     pub items: Text,
     /// JSON pointer from an item to its id; empty: the item is the id.
     pub id: Text,
+    /// What precedes the id in that text, such as `/` of a link.
+    #[serde(default = "no_prefix")]
+    pub id_prefix: Text,
     /// JSON pointer from the answer to the number of items.
     #[serde(default)]
     pub total: Option<Text>,
+    /// JSON pointers from the answer to members that tell nothing of the items; others are left out.
+    #[serde(default)]
+    pub keep: Vec<Text>,
+}
+
+fn no_prefix() -> Text {
+    Spanned::new(0..0, String::new())
 }
 
 /// One `[[route.message]]`.

@@ -79,8 +79,12 @@ pub struct ListFilter {
     pub items: Pointer,
     /// From an item to its id.
     pub id: Pointer,
+    /// What precedes the id in that text, such as `/` of a link.
+    pub id_prefix: Box<str>,
     /// From the answer to the number of items.
     pub total: Option<Pointer>,
+    /// Further members that tell nothing of the items; all others are left out.
+    pub keep: Vec<Pointer>,
 }
 
 /// What the gateway adds to a request.
@@ -210,7 +214,7 @@ impl Route {
         let rules = self.rule.iter().chain(messages);
         let targets = rules.flat_map(|rule| &rule.resources).chain(&self.creates);
         let filter = self.filter.iter().filter_map(|filter| filter.id.last_key());
-        self.pattern.names().chain(targets.filter_map(|target| target.id.name())).chain(filter)
+        targets.filter_map(|target| target.id.name()).chain(filter)
     }
 }
 

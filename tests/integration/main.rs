@@ -10,13 +10,13 @@
 /// What the tests share: the shipped policies and the named worlds.
 mod pack;
 
+/// Who is asking: real keys, real key servers, and every way we know to cheat with a token.
+mod identity;
 /// Role × relation × action as one table, reviewed as a diff.
 mod matrix;
 /// The decided cases of the sharing model.
 mod model;
-/// Every story holds, and together they reach every policy and action.
-mod stories;
-/// Who is asking: real keys, real key servers, and every way we know to cheat with a token.
-mod identity;
 /// The log of records: nothing is lost without being counted, and nothing can be forged.
 mod records;
+/// Every story holds, and together they reach every policy and action.
+mod stories;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use http::Method;
 use serde_json::Value as Json;
 use toml::Spanned;
 
@@ -231,6 +230,7 @@ impl Compiler<'_> {
     fn filter(&mut self, config: &FilterConfig) -> Option<ListFilter> {
         let (action, kind) = (self.action(&config.action), self.kind(&config.kind));
         let (items, id) = (self.pointer(&config.items), self.pointer(&config.id));
+        let keep = config.keep.iter().map(|kept| self.pointer(kept)).collect::<Option<Vec<_>>>();
         let total = config.total.as_ref().map(|total| (total, self.pointer(total)));
         if let (Some((text, Some(total))), Some(items)) = (&total, &items)
             && total.tokens().starts_with(items.tokens())
@@ -243,7 +243,9 @@ impl Compiler<'_> {
             kind,
             items: items?,
             id: id?,
+            id_prefix: config.id_prefix.get_ref().as_str().into(),
             total: total.and_then(|(_, pointer)| pointer),
+            keep: keep?,
         })
     }
 
