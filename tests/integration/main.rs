@@ -1,5 +1,4 @@
 //! Table of contents of the integration tests: one binary.
-#![expect(missing_docs, reason = "tests say what they show by their names")]
 
 mod store;
 mod support;
