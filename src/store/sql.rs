@@ -245,7 +245,11 @@ impl Store for SqlStore {
             if let Some(keeper) = &self.keeper {
                 keeper.release().await;
             }
-            self.core.within(async { Ok(self.core.pool.close().await) }).await
+            let closed = async {
+                self.core.pool.close().await;
+                Ok(())
+            };
+            self.core.within(closed).await
         })
     }
 }
