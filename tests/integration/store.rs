@@ -20,6 +20,11 @@ fn put(id: &str) -> Vec<Change> {
     vec![Change::Put(Entity { uid: uid(id), attrs, parents: [].into(), tags })]
 }
 
+fn inside(id: &str, outer: &str) -> Vec<Change> {
+    let (attrs, tags) = (Map::new(), Map::new());
+    vec![Change::Put(Entity { uid: uid(id), attrs, parents: [uid(outer)].into(), tags })]
+}
+
 fn replica() -> Options {
     Options { replica: true, ..Options::default() }
 }
@@ -159,6 +164,14 @@ impl Two {
             }
         };
         tokio::join!(work(&self.here, "here"), work(&self.there, "there"));
+        for n in 0..10 {
+            let (one, two) = (format!("one {n}"), format!("two {n}"));
+            let halves = tokio::join!(
+                self.here.apply(inside(&one, &two), None),
+                self.there.apply(inside(&two, &one), None)
+            );
+            assert_eq!([halves.0, halves.1].iter().flatten().count(), 1, "round {n}");
+        }
     }
 
     /// A process that ended in good order is not waited for.
@@ -295,20 +308,47 @@ async fn a_pruned_history_is_noticed() {
     assert!(!feed.is_current(stamp, &[slot]));
 }
 
-/// A slice is index look-ups, however large the tables are.
-#[tokio::test]
-async fn a_slice_reads_no_table_from_end_to_end() {
-    let facts = include_str!("../../src/store/sqlite.rs").split("facts: \"").nth(1).unwrap();
-    let facts = facts.split("\",\n").next().unwrap();
-    let (_folder, url) = sqlite_file();
-    open(&url, Options::default()).await.unwrap();
+/// The text of the statement that reads a slice, as the source of a dialect spells it.
+fn facts_statement(source: &'static str) -> &'static str {
+    let (_, after) = source.split_once("facts: ").unwrap();
+    let (text, _) = after.split_once("count_inside:").unwrap();
+    text.trim_matches(|c: char| c.is_whitespace() || "r#\",".contains(c))
+}
+
+/// The steps by which a database would read a slice, one a row, in the column `column`.
+async fn plan(url: &str, explain: &str, source: &'static str, column: usize) -> Vec<String> {
     sqlx::any::install_default_drivers();
-    let mut other = sqlx::AnyConnection::connect(&url).await.unwrap();
-    let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {facts}"));
+    let mut other = sqlx::AnyConnection::connect(url).await.unwrap();
+    let explain = sqlx::AssertSqlSafe(format!("{explain} {}", facts_statement(source)));
     let query = sqlx::query(explain).bind("[]").bind(2_i64).bind(9_i64);
     let steps = query.fetch_all(&mut other).await.unwrap();
-    let steps: Vec<String> = steps.iter().map(|row| sqlx::Row::get(row, 3)).collect();
+    steps.iter().map(|row| sqlx::Row::get(row, column)).collect()
+}
+
+/// A slice is index look-ups, however large the tables are.
+#[tokio::test]
+async fn sqlite_reads_no_table_from_end_to_end() {
+    let (_folder, url) = sqlite_file();
+    open(&url, Options::default()).await.unwrap();
+    let steps = plan(&url, "EXPLAIN QUERY PLAN", include_str!("../../src/store/sqlite.rs"), 3).await;
     let searched =
         |table: &str| steps.iter().filter(|step| step.contains(&format!("SEARCH {table} "))).count();
     assert_eq!((searched("r"), searched("e")), (2, 1), "{steps:?}");
+}
+
+/// The same, for tables of a size at which PostgreSQL would rather read them all than guess.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_reads_no_table_from_end_to_end() {
+    let cluster = Cluster::start();
+    let url = cluster.database("plan");
+    let store = open(&url, Options { timeout: Duration::from_secs(60), ..Options::default() }).await.unwrap();
+    let changes = (0..3_000).flat_map(|n| inside(&format!("d{n}"), &format!("o{}", n % 7))).collect();
+    store.apply(changes, None).await.unwrap();
+    let mut other = sqlx::AnyConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("ANALYZE").execute(&mut other).await.unwrap();
+    let steps = plan(&url, "EXPLAIN", include_str!("../../src/store/postgres.rs"), 0).await;
+    let read = |how: &str| steps.iter().filter(|step| step.contains(how)).count();
+    let scans = read("Seq Scan on reference") + read("Seq Scan on entity");
+    let probes = read("on reference") + read("on entity");
+    assert_eq!((scans, probes), (0, 3), "{steps:#?}");
 }
