@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md has the map; the whole product is the six verbs of `gateway`.
 
 pub mod decision;
+pub mod demo;
 pub mod domain;
 pub mod finding;
 pub mod gateway;
