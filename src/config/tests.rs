@@ -60,7 +60,12 @@ fn the_example_shows_every_key() {
         let message = &found[0].message;
         assert!(message.starts_with("unknown field `zzz`"), "{table}: {message}");
         for key in message.split('`').skip(3).step_by(2) {
-            let shown = [format!("\n{key} = "), format!("authentication.{key}]"), format!("route.{key}]")];
+            let shown = [
+                format!("\n{key} = "),
+                format!("\n# {key} = "),
+                format!("authentication.{key}]"),
+                format!("route.{key}]"),
+            ];
             assert!(shown.iter().any(|it| text.contains(it.as_str())), "{table} {key} is not in the example");
         }
     }
@@ -98,7 +103,7 @@ fn a_bad_setting_is_refused_at_its_place() {
         "\"x-auth-subject\"",
         "identity header",
     );
-    refused(&with("route = 1"), "1", "unknown field");
+    refused(&format!("route = 1\n{MINIMAL}"), "1", "`route` is a list");
     refused("", "", "no `[upstream]`");
     refused("[upstream]\nurl = \"http://u:p@a\"", "\"http://u:p@a\"", "no user or password");
     refused("[upstream]\nurl = \"http://a/b\"", "\"http://a/b\"", "no path");
@@ -129,7 +134,7 @@ fn contradictions_about_the_upstream_are_refused() {
     refused(&with("headers = [\"x-auth-subject\"]"), "\"x-auth-subject\"", "identity header");
     refused(&with("headers = [\"X-Forwarded-For\"]"), "\"X-Forwarded-For\"", "another one");
     refused(&with("headers = [\"X-HTTP-Method-Override\"]"), "\"X-HTTP-Method-Override\"", "another one");
-    refused(&with("headers = [\"Connection\"]"), "\"Connection\"", "belongs to the connection");
+    refused(&with("headers = [\"Connection\"]"), "[\"Connection\"]", "belongs to the connection");
     refused(&with("headers = [\"X-A\"]\ninject = { \"header:X-A\" = \"b\" }"), "\"X-A\"", "injects it");
     let identity = "identity_header = \"X-A\"\ninject = { \"header:X-A\" = \"b\" }";
     refused(&with(identity), "\"X-A\"", "injected too");
