@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use http::Method;
 use serde_json::Value as Json;
 use toml::Spanned;
 
@@ -267,6 +266,7 @@ impl Compiler<'_> {
                 );
                 return None;
             }
+            None if text.is_empty() => return None,
             None if http::HeaderValue::from_str(text).is_err() => {
                 self.fail(
                     value.span(),
@@ -301,7 +301,7 @@ impl Compiler<'_> {
         let when = self.conditions(&message.when, true);
         let span = config.pattern.span();
         if message.action.is_none() && message.resource.is_none() {
-            if !passes {
+            if !passes || !message.context.is_empty() {
                 let help = "add `action`, or `pass = true`";
                 self.fail(span, "a `[[route.message]]` has no action", help);
             }
