@@ -27,15 +27,15 @@ impl Session {
         }
         let stamp = self.decider.facts.feed().stamp();
         let facts = self.load(&roots(&query, &overrides)?).await?;
-        let facts = self.snapshot().amended(facts, &overrides).map_err(|error| Refused::Unfit(error.to_string()))?;
+        let facts =
+            self.snapshot().amended(facts, &overrides).map_err(|error| Refused::Unfit(error.to_string()))?;
         let verdict = Arc::new(self.snapshot().decide(&query, &facts, self.now_ms));
         Ok(Decision { verdict, store_revision: stamp, cached: false })
     }
 }
 
 fn is_small(context: &Map<String, Json>) -> bool {
-    context.is_empty()
-        || serde_json::to_vec(context).is_ok_and(|json| json.len() <= CACHED_CONTEXT_BYTES_MAX)
+    context.is_empty() || serde_json::to_vec(context).is_ok_and(|json| json.len() <= CACHED_CONTEXT_BYTES_MAX)
 }
 
 /// Principal, resource, and whatever a stated attribute could refer to.

@@ -135,7 +135,9 @@ impl Refusal {
                 (S::BAD_GATEWAY, "unfilterable", "the device API's list cannot be shown".into())
             }
             // The gateway states no properties; were it to, that they misfit would be its own mistake.
-            Self::Internal | Self::Refused(Refused::Unfit(_)) => (S::INTERNAL_SERVER_ERROR, "internal", "the gateway failed".into()),
+            Self::Internal | Self::Refused(Refused::Unfit(_)) => {
+                (S::INTERNAL_SERVER_ERROR, "internal", "the gateway failed".into())
+            }
         }
     }
 
