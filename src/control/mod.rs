@@ -131,9 +131,7 @@ impl Control {
             .routes(routes!(health::live))
             .routes(routes!(health::ready))
             .routes(routes!(health::metrics))
-            .routes(routes!(access::configuration))
-            .routes(routes!(access::evaluation))
-            .routes(routes!(access::evaluations))
+            .merge(access::routes())
             .split_for_parts();
         let document: Arc<str> = document.to_json().unwrap_or_default().into();
         let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];

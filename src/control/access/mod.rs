@@ -15,6 +15,8 @@ use http::uri::Authority;
 use http::{HeaderMap, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::control::access::evaluate::Asking;
 use crate::control::access::request::Semantic;
@@ -22,15 +24,23 @@ use crate::control::caller::Caller;
 use crate::control::rim::RequestId;
 use crate::control::{Control, ControlError};
 
-use form::{
+use crate::control::access::form::{
     ConfigurationBody, DecisionBody, EvaluationBody, EvaluationsAnswerBody, EvaluationsBody, ProblemBody,
 };
+
+/// The routes of the Authorization API.
+pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
+    OpenApiRouter::new()
+        .routes(routes!(configuration))
+        .routes(routes!(evaluation))
+        .routes(routes!(evaluations))
+}
 
 /// Tells where the endpoints are.
 #[utoipa::path(get, path = "/.well-known/authzen-configuration", tag = "access", responses(
     (status = 200, description = "where the endpoints are", body = ConfigurationBody),
 ))]
-pub(super) async fn configuration(
+async fn configuration(
     State(control): State<Arc<Control>>,
     uri: Uri,
     headers: HeaderMap,
@@ -66,7 +76,7 @@ fn authority(uri: &Uri, headers: &HeaderMap) -> Result<Authority, ControlError> 
         (status = 403, description = "not about oneself", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "cannot decide now", body = ProblemBody, content_type = "application/problem+json"),
     ))]
-pub(super) async fn evaluation(
+async fn evaluation(
     State(control): State<Arc<Control>>,
     Extension(id): Extension<RequestId>,
     request: Request,
@@ -85,7 +95,7 @@ pub(super) async fn evaluation(
         (status = 401, description = "not authenticated", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "cannot decide now", body = ProblemBody, content_type = "application/problem+json"),
     ))]
-pub(super) async fn evaluations(
+async fn evaluations(
     State(control): State<Arc<Control>>,
     Extension(id): Extension<RequestId>,
     request: Request,
