@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod config;
+pub mod control;
 pub mod decision;
 pub mod demo;
 pub mod domain;

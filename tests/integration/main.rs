@@ -13,6 +13,8 @@ mod pack;
 /// Real neighbours: a PostgreSQL cluster, upstreams that behave and that do not.
 mod support;
 
+/// The OpenID Authorization API as its certification scenario asks for it, and where it is silent.
+mod authzen;
 /// The demo's device API, alone.
 mod demo_api;
 /// A whole gateway: real listeners, a real upstream, a real store.
