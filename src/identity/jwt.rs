@@ -49,12 +49,12 @@ struct Verified {
 pub(super) struct Tokens {
     issuers: Vec<Issuer>,
     types: Vec<String>,
-    verified: Cache<Box<str>, Verified, foldhash::quality::RandomState>,
+    verified: Cache<Arc<str>, Verified, foldhash::quality::RandomState>,
 }
 
 impl Tokens {
     pub(super) fn new(issuers: Vec<Issuer>, types: Vec<String>, cache_bytes: u64) -> Self {
-        let weight = |token: &Box<str>, _: &Verified| {
+        let weight = |token: &Arc<str>, _: &Verified| {
             u32::try_from(token.len()).unwrap_or(u32::MAX).saturating_add(ENTRY_BYTES)
         };
         let verified = Cache::builder().max_capacity(cache_bytes).weigher(weight);
