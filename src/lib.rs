@@ -1,8 +1,15 @@
 //! Cedargate: an access gateway that decides every request to a device API with Cedar policies.
 //!
-//! Read [`gateway`] first: the whole product is its six verbs. ARCHITECTURE.md has the map.
+//! ARCHITECTURE.md has the map; the whole product is the six verbs of `gateway`.
 
 pub mod audit;
+pub mod decision;
 pub mod domain;
+pub mod finding;
+pub mod gateway;
 pub mod identity;
+pub mod json;
 pub mod policy;
+pub mod problem;
+pub mod server;
+pub mod store;

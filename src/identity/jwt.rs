@@ -12,6 +12,7 @@ use crate::identity::claims::{self, Clock};
 use crate::identity::jwks::KeySet;
 use crate::identity::key_ring::KeyRing;
 use crate::identity::{Method, Principal, Reason, Unauthenticated};
+use crate::json;
 
 /// The longest token.
 const TOKEN_BYTES_MAX: usize = 8192;
@@ -183,7 +184,7 @@ fn decode(part: &str) -> Option<Vec<u8>> {
 }
 
 fn object(part: &str) -> Option<Map<String, Json>> {
-    match claims::read_json(&decode(part)?).ok()? {
+    match json::parse(&decode(part)?).ok()? {
         Json::Object(map) => Some(map),
         _ => None,
     }

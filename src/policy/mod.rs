@@ -1,1 +1,18 @@
-//! x
+//! The only place that knows Cedar: policy text and facts in, verdicts out.
+
+mod evaluate;
+mod guard;
+mod prepared;
+mod residual;
+mod schema;
+mod snapshot;
+mod source;
+pub mod story;
+mod time;
+mod verdict;
+
+pub use prepared::{Closure, FactError};
+pub use residual::Filter;
+pub use snapshot::{PolicySnapshot, PolicyText};
+pub use source::{Source, read_dir};
+pub use verdict::Verdict;

@@ -7,7 +7,16 @@
     reason = "a test that fails should stop where it fails; the allowances for tests do not reach helpers"
 )]
 
+/// What the tests share: the shipped policies and the named worlds.
+mod pack;
+
 /// Who is asking: real keys, real key servers, and every way we know to cheat with a token.
 mod identity;
+/// Role × relation × action as one table, reviewed as a diff.
+mod matrix;
+/// The decided cases of the sharing model.
+mod model;
 /// The log of records: nothing is lost without being counted, and nothing can be forged.
 mod records;
+/// Every story holds, and together they reach every policy and action.
+mod stories;

@@ -1,0 +1,333 @@
+//! From queries to decisions: look up, load one slice, evaluate, keep.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+
+use crate::decision::cache::{self, FilterKey, Stamped, Tables};
+use crate::decision::{Ask, Decision, Exempt, Permitted, Refused, is_unauthenticated};
+use crate::domain::{Facts, Query, Revision, Uid};
+use crate::policy::{Closure, PolicySnapshot, Verdict};
+use crate::store::FactSource;
+
+/// Bounds of a decider.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Cached decisions.
+    pub decisions: u64,
+    /// Cached closures of entities.
+    pub closures: u64,
+    /// How long facts may take to load.
+    pub load_timeout: Duration,
+}
+
+struct Policies {
+    number: u64,
+    snapshot: Arc<PolicySnapshot>,
+}
+
+/// Decides over one fact source, under the newest policies.
+pub struct Decider {
+    policies: ArcSwap<Policies>,
+    replaced: AtomicU64,
+    facts: Arc<dyn FactSource>,
+    tables: Tables,
+    runtime: Handle,
+    limits: Limits,
+}
+
+impl Decider {
+    /// A decider that loads facts on `runtime`, whichever runtime asks.
+    pub fn new(
+        snapshot: Arc<PolicySnapshot>,
+        facts: Arc<dyn FactSource>,
+        runtime: Handle,
+        limits: Limits,
+    ) -> Arc<Self> {
+        let tables = Tables::new(limits.decisions, limits.closures);
+        let policies = ArcSwap::from_pointee(Policies { number: 0, snapshot });
+        Arc::new(Self { policies, replaced: AtomicU64::new(0), facts, tables, runtime, limits })
+    }
+
+    /// Decides by other policies from the next pinned session on.
+    pub fn replace(&self, snapshot: Arc<PolicySnapshot>) {
+        let number = self.replaced.fetch_add(1, Ordering::SeqCst) + 1;
+        self.policies.store(Arc::new(Policies { number, snapshot }));
+    }
+
+    /// Pins the policies and the clock, so that all decisions of one request agree.
+    #[must_use]
+    pub fn pin(self: &Arc<Self>) -> Session {
+        let now_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        Session { decider: self.clone(), policies: self.policies.load_full(), now_ms }
+    }
+}
+
+/// One request's view: one policy set, one time.
+pub struct Session {
+    decider: Arc<Decider>,
+    policies: Arc<Policies>,
+    now_ms: i64,
+}
+
+/// A closure with its slots, warm or just loaded.
+type Warm = Arc<Stamped<Closure>>;
+
+impl Session {
+    /// The revision of the pinned policies.
+    #[must_use]
+    pub fn policy_revision(&self) -> &Arc<str> {
+        self.policies.snapshot.revision()
+    }
+
+    /// The pinned policies.
+    #[must_use]
+    pub fn snapshot(&self) -> &Arc<PolicySnapshot> {
+        &self.policies.snapshot
+    }
+
+    /// Permits the target if every one of its queries is permitted.
+    pub async fn decide<T: Ask>(&self, target: T) -> Result<Permitted<T>, (T, Refused)> {
+        match self.decide_ask(&target).await {
+            Ok(decisions) => Ok(Permitted { target, decisions }),
+            Err(refused) => Err((target, refused)),
+        }
+    }
+
+    async fn decide_ask<T: Ask>(&self, target: &T) -> Result<Vec<Decision>, Refused> {
+        let queries = target.queries();
+        match target.exempt() {
+            Exempt::Listing(listing) => self.admit(listing).await?,
+            Exempt::Public => {}
+            Exempt::No if queries.is_empty() => return Err(Refused::Nothing),
+            Exempt::No => {}
+        }
+        if queries.is_empty() { Ok(Vec::new()) } else { self.decide_all(queries).await }
+    }
+
+    /// Refuses a listing to a principal that does not exist or may do nothing at all.
+    async fn admit(&self, listing: &Query) -> Result<(), Refused> {
+        let stamp = self.decider.facts.feed().stamp();
+        let warm = self.closures(vec![listing.principal.clone()], stamp).await?;
+        let exists = warm.get(&listing.principal).is_some_and(|it| it.value.exists());
+        let program = self.program(listing, &warm, stamp);
+        let refuse = program.as_ref().and_then(|it| it.value.as_ref()?.refuse().cloned());
+        if exists && refuse.is_none() {
+            return Ok(());
+        }
+        let missing = (!exists).then(|| listing.principal.clone());
+        let verdict = Arc::new(Verdict { missing, refuse, ..Verdict::default() });
+        Err(Refused::Unauthenticated(Decision { verdict, store_revision: stamp, cached: false }))
+    }
+
+    async fn decide_all(&self, queries: &[Query]) -> Result<Vec<Decision>, Refused> {
+        let decisions = self.answers(queries).await?;
+        match queries.iter().zip(&decisions).find(|(_, decision)| !decision.verdict.allowed) {
+            None => Ok(decisions),
+            Some((query, decision)) => Err(self.refuse(query, decision.clone()).await),
+        }
+    }
+
+    /// Every query's decision, denials included.
+    pub async fn answers(&self, queries: &[Query]) -> Result<Vec<Decision>, Refused> {
+        let known: Vec<Option<Decision>> = queries.iter().map(|query| self.cached(query)).collect();
+        if known.iter().all(Option::is_some) {
+            return Ok(known.into_iter().flatten().collect());
+        }
+        let stamp = self.decider.facts.feed().stamp();
+        let open = || queries.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(query, _)| query);
+        let roots = open().flat_map(|query| [query.principal.clone(), query.resource.clone()]).collect();
+        let warm = self.closures(roots, stamp).await?;
+        let decisions = queries
+            .iter()
+            .zip(known)
+            .map(|(query, known)| known.unwrap_or_else(|| self.evaluate(query, &warm, stamp)));
+        Ok(decisions.collect())
+    }
+
+    fn cached(&self, query: &Query) -> Option<Decision> {
+        let Decider { tables, facts, .. } = &*self.decider;
+        let hit = cache::get(&tables.decisions, query, facts.feed(), self.policies.number, self.now_ms)?;
+        Some(Decision { verdict: hit.value.clone(), store_revision: Some(hit.stamp), cached: true })
+    }
+
+    fn evaluate(&self, query: &Query, warm: &HashMap<Uid, Warm>, stamp: Option<Revision>) -> Decision {
+        let slice: Vec<&Warm> =
+            [&query.principal, &query.resource].into_iter().filter_map(|uid| warm.get(uid)).collect();
+        let closures: Vec<&Closure> = slice.iter().map(|it| &it.value).collect();
+        let snapshot = &self.policies.snapshot;
+        let verdict = Arc::new(snapshot.evaluate(query, &closures, self.now_ms));
+        if let (Some(stamp), true) = (stamp, verdict.errors.is_empty()) {
+            let until_ms = snapshot.holds_until(query, &closures, self.now_ms).unwrap_or(i64::MAX);
+            let slots = slice.iter().flat_map(|it| it.slots.iter().copied()).collect();
+            self.keep_decision(query, verdict.clone(), stamp, slots, until_ms);
+        }
+        Decision { verdict, store_revision: stamp, cached: false }
+    }
+
+    fn keep_decision(
+        &self,
+        query: &Query,
+        verdict: Arc<Verdict>,
+        stamp: Revision,
+        slots: Box<[u32]>,
+        until_ms: i64,
+    ) {
+        if until_ms > self.now_ms {
+            let stamped = Stamped { value: verdict, policies: self.policies.number, stamp, slots, until_ms };
+            let Decider { tables, facts, .. } = &*self.decider;
+            cache::put(&tables.decisions, query.clone(), Arc::new(stamped), facts.feed());
+        }
+    }
+
+    /// The closures of all roots as of `stamp` or newer, from the cache or in one load.
+    async fn closures(
+        &self,
+        roots: Vec<Uid>,
+        stamp: Option<Revision>,
+    ) -> Result<HashMap<Uid, Warm>, Refused> {
+        let Decider { tables, facts, .. } = &*self.decider;
+        let mut found: HashMap<Uid, Warm> = HashMap::with_capacity(roots.len());
+        let mut cold: Vec<Uid> = Vec::new();
+        for root in roots {
+            if found.contains_key(&root) || cold.contains(&root) {
+                continue;
+            }
+            let hit = stamp.and_then(|_| {
+                cache::get(&tables.closures, &root, facts.feed(), self.policies.number, self.now_ms)
+            });
+            match hit {
+                Some(warm) => drop(found.insert(root, warm)),
+                None => cold.push(root),
+            }
+        }
+        if !cold.is_empty() {
+            let mut loaded = self.load(&cold).await?;
+            if !found.is_empty() && stamp != Some(loaded.revision) {
+                // Facts of two snapshots may permit together what neither permits: read all of them anew.
+                cold.extend(found.drain().map(|(root, _)| root));
+                loaded = self.load(&cold).await?;
+            }
+            self.prepare(&loaded, &cold, stamp, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn prepare(
+        &self,
+        loaded: &Facts,
+        cold: &[Uid],
+        stamp: Option<Revision>,
+        found: &mut HashMap<Uid, Warm>,
+    ) -> Result<(), Refused> {
+        let Decider { tables, facts, .. } = &*self.decider;
+        let feed = facts.feed();
+        let closures = self.policies.snapshot.closures(loaded, cold).map_err(|error| {
+            let verdict = Verdict { errors: vec![error.to_string().into()], ..Verdict::default() };
+            Refused::Hidden(Decision { verdict: Arc::new(verdict), store_revision: stamp, cached: false })
+        })?;
+        for closure in closures {
+            let root = closure.root().clone();
+            let slots = closure.depends_on().iter().map(|uid| feed.slot(uid)).collect();
+            let warm = Arc::new(Stamped {
+                value: closure,
+                policies: self.policies.number,
+                stamp: stamp.unwrap_or_default(),
+                slots,
+                until_ms: i64::MAX,
+            });
+            if stamp.is_some() {
+                cache::put(&tables.closures, root.clone(), warm.clone(), feed);
+            }
+            found.insert(root, warm);
+        }
+        Ok(())
+    }
+
+    /// Loads on the store's runtime, so that a caller who leaves cannot cut a load in half.
+    async fn load(&self, roots: &[Uid]) -> Result<Facts, Refused> {
+        let (facts, level) = (self.decider.facts.clone(), self.policies.snapshot.level());
+        let roots = roots.to_vec();
+        let loading = self.decider.runtime.spawn(async move { facts.facts_for(&roots, level).await });
+        match tokio::time::timeout(self.decider.limits.load_timeout, loading).await {
+            Err(_) | Ok(Err(_)) => Err(Refused::Late),
+            Ok(Ok(Err(error))) => Err(Refused::Store(Arc::new(error))),
+            Ok(Ok(Ok(loaded))) => Ok(loaded),
+        }
+    }
+
+    /// Chooses between 401, 403 and 404: may the principal know that the resource exists?
+    async fn refuse(&self, query: &Query, decision: Decision) -> Refused {
+        if is_unauthenticated(&decision.verdict, &query.principal) {
+            return Refused::Unauthenticated(decision);
+        }
+        let seeing = match self.policies.snapshot.visibility(query.resource.kind()) {
+            Some(action) if action != query.action => query.with_action(action),
+            _ => return Refused::Hidden(decision),
+        };
+        match self.answers(std::slice::from_ref(&seeing)).await {
+            Err(refused) => refused,
+            Ok(seen) if seen.iter().all(|it| it.verdict.allowed) => Refused::Forbidden(decision),
+            Ok(_) => Refused::Hidden(decision),
+        }
+    }
+
+    /// For each resource, all of `query.resource`'s type: may the query's action be done on it?
+    ///
+    /// Decided as a set by the policies' residual where they allow it, one by one where not.
+    pub async fn filter(&self, query: &Query, resources: &[Uid]) -> Result<Vec<bool>, Refused> {
+        let stamp = self.decider.facts.feed().stamp();
+        let roots = std::iter::once(&query.principal).chain(resources).cloned().collect();
+        let warm = self.closures(roots, stamp).await?;
+        let program = self.program(query, &warm, stamp);
+        let asked = |uid: &Uid| Query { resource: uid.clone(), ..query.clone() };
+        let kind = query.resource.kind();
+        let decided = resources.iter().map(|uid| {
+            let quick = program
+                .as_ref()
+                .filter(|_| uid.kind() == kind)
+                .and_then(|it| it.value.as_ref())
+                .zip(warm.get(uid))
+                .and_then(|(filter, closure)| filter.decide(&closure.value));
+            quick.unwrap_or_else(|| self.evaluate(&asked(uid), &warm, stamp).verdict.allowed)
+        });
+        Ok(decided.collect())
+    }
+
+    fn program(
+        &self,
+        query: &Query,
+        warm: &HashMap<Uid, Warm>,
+        stamp: Option<Revision>,
+    ) -> Option<Arc<Stamped<Option<crate::policy::Filter>>>> {
+        let Decider { tables, facts, .. } = &*self.decider;
+        let principal = warm.get(&query.principal).filter(|it| it.value.exists())?;
+        let kind: Arc<str> = query.resource.kind().into();
+        let key = FilterKey { query: query.clone(), kind };
+        if let Some(hit) = stamp
+            .and_then(|_| cache::get(&tables.filters, &key, facts.feed(), self.policies.number, self.now_ms))
+        {
+            return Some(hit);
+        }
+        let snapshot = &self.policies.snapshot;
+        let value = snapshot.filter(query, &key.kind, &principal.value, self.now_ms);
+        let until_ms = snapshot.holds_until(query, &[&principal.value], self.now_ms).unwrap_or(i64::MAX);
+        let made = Arc::new(Stamped {
+            value,
+            policies: self.policies.number,
+            stamp: stamp.unwrap_or_default(),
+            slots: principal.slots.clone(),
+            until_ms: if snapshot.reads_clock(query) { self.now_ms } else { until_ms },
+        });
+        if stamp.is_some() && made.until_ms > self.now_ms {
+            cache::put(&tables.filters, key, made.clone(), facts.feed());
+        }
+        Some(made)
+    }
+}

@@ -1,0 +1,112 @@
+//! Decides queries: the only maker of [`Permitted`], with a cache that never outlives a fact.
+
+mod cache;
+mod decider;
+
+use std::sync::Arc;
+
+use crate::domain::{Query, Revision, Uid};
+use crate::policy::Verdict;
+use crate::store::StoreError;
+
+pub use decider::{Decider, Limits, Session};
+
+/// Something that may be done only if all of its queries are permitted.
+pub trait Ask {
+    /// The queries; an ask without any is refused, unless it is exempt.
+    fn queries(&self) -> &[Query];
+
+    /// Why the ask may have no query.
+    fn exempt(&self) -> Exempt<'_> {
+        Exempt::No
+    }
+}
+
+/// What may be done without a query of its own.
+#[derive(Debug, Clone, Copy)]
+pub enum Exempt<'a> {
+    /// Nothing.
+    No,
+    /// What the operator declared public.
+    Public,
+    /// A listing whose items are each decided by this query, its resource left open.
+    Listing(&'a Query),
+}
+
+/// A target whose queries were all permitted; only [`Session::decide`] makes one.
+///
+/// ```compile_fail
+/// let forged = cedargate::decision::Permitted { target: (), decisions: Vec::new() };
+/// ```
+#[derive(Debug)]
+pub struct Permitted<T> {
+    target: T,
+    decisions: Vec<Decision>,
+}
+
+impl<T> Permitted<T> {
+    /// What is permitted.
+    pub fn target(&self) -> &T {
+        &self.target
+    }
+
+    /// What is permitted, with the decisions that permitted it.
+    pub fn into_parts(self) -> (T, Vec<Decision>) {
+        (self.target, self.decisions)
+    }
+
+    /// The decisions, one for each query.
+    pub fn decisions(&self) -> &[Decision] {
+        &self.decisions
+    }
+}
+
+/// One decided query.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// What Cedar said.
+    pub verdict: Arc<Verdict>,
+    /// The store revision that the facts are at least as new as.
+    pub store_revision: Option<Revision>,
+    /// Whether it was answered from the cache.
+    pub cached: bool,
+}
+
+/// Why something is not permitted.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The principal is nobody here, or a forbid says that it may do nothing.
+    #[error("the principal has no access")]
+    Unauthenticated(Decision),
+    /// Denied, and the principal may know that the resource exists.
+    #[error("the principal may not do this")]
+    Forbidden(Decision),
+    /// Denied, and to the principal the resource does not exist.
+    #[error("there is no such resource")]
+    Hidden(Decision),
+    /// An ask without a query.
+    #[error("nothing was asked")]
+    Nothing,
+    /// The facts could not be read.
+    #[error("the facts are not available: {0}")]
+    Store(#[source] Arc<StoreError>),
+    /// The facts did not come in time.
+    #[error("the facts did not come in time")]
+    Late,
+}
+
+impl Refused {
+    /// The decision behind the refusal, where there was one.
+    #[must_use]
+    pub fn decision(&self) -> Option<&Decision> {
+        match self {
+            Self::Unauthenticated(it) | Self::Forbidden(it) | Self::Hidden(it) => Some(it),
+            Self::Nothing | Self::Store(_) | Self::Late => None,
+        }
+    }
+}
+
+/// Whether the refusal concerns the principal itself rather than what it asked for.
+fn is_unauthenticated(verdict: &Verdict, principal: &Uid) -> bool {
+    verdict.missing.as_ref() == Some(principal) || verdict.refuse.as_deref() == Some("unauthenticated")
+}

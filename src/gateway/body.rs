@@ -1,0 +1,128 @@
+//! Bodies that stream through with a bound on their size and on every pause.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+/// A body on its way through the gateway; trailers do not travel.
+#[derive(Debug)]
+pub enum Body {
+    /// Bytes at hand.
+    Whole(Full<Bytes>),
+    /// A stream from a client or an upstream.
+    Stream(Box<Stream>),
+}
+
+/// A stream with its limits.
+#[derive(Debug)]
+pub struct Stream {
+    incoming: Incoming,
+    left: u64,
+    idle: Duration,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+/// Why a body ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// More bytes than the limit.
+    #[error("the body is too large")]
+    TooLarge,
+    /// Nothing came for too long.
+    #[error("the body stalled")]
+    Stalled,
+    /// The connection failed.
+    #[error("the connection failed: {0}")]
+    Connection(#[from] hyper::Error),
+}
+
+impl Body {
+    /// A body of bytes.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self::Whole(Full::new(bytes.into()))
+    }
+
+    /// A body without bytes.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::whole(Bytes::new())
+    }
+
+    /// Streams what comes in, at most `bytes_max` bytes, never silent for longer than `idle`.
+    #[must_use]
+    pub fn stream(incoming: Incoming, bytes_max: u64, idle: Duration) -> Self {
+        if incoming.is_end_stream() {
+            return Self::empty();
+        }
+        Self::Stream(Box::new(Stream { incoming, left: bytes_max, idle, pause: None }))
+    }
+
+    /// Reads the whole body.
+    pub async fn collect_bytes(self) -> Result<Bytes, BodyError> {
+        Ok(self.collect().await?.to_bytes())
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Whole(full) => Pin::new(full).poll_frame(cx).map_err(|never| match never {}),
+            Self::Stream(stream) => stream.poll_data(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(full) => full.is_end_stream(),
+            Self::Stream(stream) => stream.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(full) => full.size_hint(),
+            Self::Stream(stream) => stream.incoming.size_hint(),
+        }
+    }
+}
+
+impl Stream {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Pending => return self.poll_pause(cx),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.pause = None;
+                    let Ok(data) = frame.into_data() else { continue };
+                    let Some(left) = self.left.checked_sub(data.len() as u64) else {
+                        return Poll::Ready(Some(Err(BodyError::TooLarge)));
+                    };
+                    self.left = left;
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+            }
+        }
+    }
+
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let idle = self.idle;
+        let pause =
+            self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + idle)));
+        pause.as_mut().poll(cx).map(|()| Some(Err(BodyError::Stalled)))
+    }
+}

@@ -1,0 +1,56 @@
+//! Policy and schema files as read from a folder.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::finding::Finding;
+
+/// One file of policy or schema text.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its path as people should see it.
+    pub name: String,
+    /// Its whole text.
+    pub text: Arc<str>,
+}
+
+impl Source {
+    /// A source from a name and a text; a name ending in `.cedarschema` is a schema.
+    pub fn new(name: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+
+    pub(super) fn is_schema(&self) -> bool {
+        self.name.ends_with(".cedarschema")
+    }
+}
+
+/// Reads every `*.cedarschema` and `*.cedar` of a folder, in the order of their names.
+pub fn read_dir(dir: &Path) -> Result<Vec<Source>, Vec<Finding>> {
+    let unreadable = |error: &std::io::Error| {
+        vec![
+            Finding::error(dir.display().to_string(), format!("cannot read the policy folder: {error}"))
+                .with_help("set `policies.dir` to a folder with *.cedarschema and *.cedar files"),
+        ]
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|error| unreadable(&error))? {
+        let path = entry.map_err(|error| unreadable(&error))?.path();
+        let wanted = path.extension().is_some_and(|it| it == "cedar" || it == "cedarschema");
+        // Claims describe what must never be allowed; they are proven, not enforced.
+        if wanted && path.file_name().is_none_or(|name| name != "claims.cedar") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths
+        .iter()
+        .map(|path| {
+            let text = fs::read_to_string(path).map_err(|error| {
+                vec![Finding::error(path.display().to_string(), format!("cannot read: {error}"))]
+            })?;
+            Ok(Source::new(path.display().to_string(), text))
+        })
+        .collect()
+}

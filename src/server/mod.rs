@@ -1,0 +1,3 @@
+//! The only wiring: configuration in, running listeners out.
+
+pub mod listen;

@@ -1,0 +1,247 @@
+//! The store over sqlx: how it is opened, read and closed.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::{AnyPool, AssertSqlSafe, Row};
+
+use crate::domain::{Change, Entity, Facts, Revision, Uid};
+use crate::store::dialect::Dialect;
+use crate::store::lease::{Keeper, Lease};
+use crate::store::rows;
+use crate::store::write::Work;
+use crate::store::{ApiKey, FactSource, Feed, Options, Pending, Store, StoreError, sqlite};
+
+const KEY_COLUMNS: &str =
+    "SELECT id, hash, principal_kind, principal_id, name, created_ms, expires_ms, revoked_ms FROM api_key ";
+
+/// A store in SQLite or PostgreSQL.
+pub(super) struct SqlStore {
+    pub(super) core: Arc<Core>,
+    keeper: Option<Keeper>,
+}
+
+/// What a write that outlives its caller needs.
+pub(super) struct Core {
+    pub(super) pool: AnyPool,
+    pub(super) dialect: &'static Dialect,
+    pub(super) feed: Arc<Feed>,
+    pub(super) options: Options,
+    /// The turn to write, so that writers of this process don't poll the database for it.
+    pub(super) writing: tokio::sync::Mutex<()>,
+    /// The name of this process's lease; empty without one.
+    pub(super) replica: String,
+    /// Whether other processes can have the database open.
+    pub(super) is_shared: bool,
+}
+
+impl SqlStore {
+    pub(super) async fn open(url: &str, options: Options) -> Result<Self, StoreError> {
+        install_default_drivers();
+        let dialect = Dialect::of(url)?;
+        let is_shared = !sqlite::is_memory(url);
+        let pool = connect(url, dialect, &options, is_shared, options.connections).await?;
+        migrate(dialect, &pool).await?;
+        let feed = Arc::new(if is_shared { Feed::leased() } else { Feed::local() });
+        let keeper = match is_shared && options.replica {
+            true => {
+                let own = connect(url, dialect, &options, is_shared, 1).await?;
+                Some(Lease::new(own, dialect, Arc::clone(&feed), &options).keep().await?)
+            }
+            false => None,
+        };
+        let replica = keeper.as_ref().map(|keeper| keeper.id().to_owned()).unwrap_or_default();
+        let writing = tokio::sync::Mutex::default();
+        let core = Arc::new(Core { pool, dialect, feed, options, writing, replica, is_shared });
+        let head = core.within(core.head()).await?;
+        core.feed.publish(head, []);
+        Ok(Self { core, keeper })
+    }
+}
+
+/// A memory database lives as long as its one connection: that is never closed.
+async fn connect(
+    url: &str,
+    dialect: &'static Dialect,
+    options: &Options,
+    is_shared: bool,
+    connections: u32,
+) -> Result<AnyPool, StoreError> {
+    let session = (dialect.session)(options);
+    let mut pool = AnyPoolOptions::new()
+        .max_connections(if is_shared { connections } else { 1 })
+        .acquire_timeout(options.timeout)
+        .test_before_acquire(!url.starts_with("sqlite:"))
+        .after_connect(move |connection, _| {
+            let session = session.clone();
+            Box::pin(
+                async move { sqlx::raw_sql(AssertSqlSafe(session)).execute(connection).await.map(|_| ()) },
+            )
+        });
+    if !is_shared {
+        pool = pool.min_connections(1).idle_timeout(None).max_lifetime(None);
+    }
+    match pool.connect(&sqlite::address(url)).await {
+        Err(sqlx::Error::Configuration(_)) => Err(StoreError::Address),
+        other => Ok(other?),
+    }
+}
+
+/// Two processes may open a new SQLite file at once: the one that comes second looks again.
+async fn migrate(dialect: &Dialect, pool: &AnyPool) -> Result<(), StoreError> {
+    let migrator = dialect.migrator();
+    for _ in 0..3 {
+        if migrator.run(pool).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    migrator.run(pool).await.map_err(|error| StoreError::Migration(Box::new(error)))
+}
+
+impl Core {
+    /// Gives `work` the time of one operation.
+    pub(super) async fn within<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let limit = self.options.timeout;
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(StoreError::late(limit)))
+    }
+
+    pub(super) async fn head(&self) -> Result<Revision, StoreError> {
+        let rev = sqlx::query_scalar("SELECT rev FROM feed_head WHERE one = 1").fetch_one(&self.pool).await?;
+        Ok(rows::from_db(rev))
+    }
+
+    async fn facts(&self, roots: &[Uid], depth: u32) -> Result<Facts, StoreError> {
+        let max = self.options.facts_max;
+        let found = sqlx::query(self.dialect.facts)
+            .bind(rows::names(roots))
+            .bind(i64::from(depth))
+            .bind(i64::from(max) + 1)
+            .fetch_all(&self.pool)
+            .await?;
+        if found.len() > max as usize + 1 {
+            return Err(StoreError::TooLarge { what: "a slice in entities", max: max.into() });
+        }
+        let mut facts = Facts::default();
+        for row in &found {
+            match row.try_get::<&str, _>(0)? {
+                "" => facts.revision = rows::from_db(row.try_get(3)?),
+                _ => facts.entities.push(Arc::new(rows::entity_of(row)?)),
+            }
+        }
+        Ok(facts)
+    }
+
+    async fn page(
+        &self,
+        kind: Option<&str>,
+        after: Option<&Uid>,
+        limit: u32,
+    ) -> Result<Vec<Entity>, StoreError> {
+        if let Some(after) = after.filter(|uid| rows::has_nul(uid)) {
+            return Err(StoreError::Nul(after.clone()));
+        }
+        let (after_kind, after_id) = after.map_or(("", ""), |uid| (uid.kind(), uid.id()));
+        let query = match kind {
+            None => sqlx::query(
+                "SELECT kind, id, body FROM entity WHERE (kind, id) > ($1, $2) ORDER BY kind, id LIMIT $3",
+            )
+            .bind(after_kind.to_owned()),
+            Some(kind) if after_kind > kind || kind.contains('\0') => return Ok(Vec::new()),
+            Some(kind) => sqlx::query(
+                "SELECT kind, id, body FROM entity WHERE kind = $1 AND id > $2 ORDER BY kind, id LIMIT $3",
+            )
+            .bind(kind.to_owned()),
+        };
+        let start = if kind.is_none_or(|kind| kind == after_kind) { after_id } else { "" };
+        let found = query.bind(start.to_owned()).bind(i64::from(limit)).fetch_all(&self.pool).await?;
+        found.iter().map(rows::entity_of).collect()
+    }
+
+    async fn find(&self, kind: &str, attr: &str, value: &str) -> Result<Option<Uid>, StoreError> {
+        if [kind, attr, value].iter().any(|part| part.contains('\0')) {
+            return Ok(None);
+        }
+        let text = "SELECT kind, id FROM text_key WHERE kind = $1 AND attr = $2 AND value = $3";
+        let query = sqlx::query(text).bind(kind.to_owned()).bind(attr.to_owned());
+        let found = query.bind(value.to_ascii_lowercase()).fetch_optional(&self.pool).await?;
+        found.map(|row| rows::uid(row.try_get(0)?, row.try_get(1)?)).transpose()
+    }
+
+    async fn keys(&self, after: Option<&str>, limit: u32) -> Result<Vec<ApiKey>, StoreError> {
+        let text = AssertSqlSafe(format!("{KEY_COLUMNS} WHERE id > $1 ORDER BY id LIMIT $2"));
+        let after = after.and_then(|id| id.split('\0').next()).unwrap_or_default();
+        let query = sqlx::query(text).bind(after.to_owned()).bind(i64::from(limit));
+        query.fetch_all(&self.pool).await?.iter().map(rows::key_of).collect()
+    }
+
+    async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, StoreError> {
+        let text = AssertSqlSafe(format!("{KEY_COLUMNS} WHERE hash = $1"));
+        let found = sqlx::query(text).bind(hash.to_vec()).fetch_optional(&self.pool).await?;
+        found.as_ref().map(rows::key_of).transpose()
+    }
+}
+
+impl FactSource for SqlStore {
+    fn facts_for<'a>(&'a self, roots: &'a [Uid], depth: u32) -> Pending<'a, Facts> {
+        Box::pin(self.core.within(self.core.facts(roots, depth)))
+    }
+
+    fn feed(&self) -> &Arc<Feed> {
+        &self.core.feed
+    }
+}
+
+impl Store for SqlStore {
+    fn apply(&self, changes: Vec<Change>, if_revision: Option<Revision>) -> Pending<'_, Revision> {
+        self.core.write(Work::Changes(changes, if_revision))
+    }
+
+    fn page<'a>(
+        &'a self,
+        kind: Option<&'a str>,
+        after: Option<&'a Uid>,
+        limit: u32,
+    ) -> Pending<'a, Vec<Entity>> {
+        Box::pin(self.core.within(self.core.page(kind, after, limit)))
+    }
+
+    fn find<'a>(&'a self, kind: &'a str, attr: &'a str, value: &'a str) -> Pending<'a, Option<Uid>> {
+        Box::pin(self.core.within(self.core.find(kind, attr, value)))
+    }
+
+    fn keys<'a>(&'a self, after: Option<&'a str>, limit: u32) -> Pending<'a, Vec<ApiKey>> {
+        Box::pin(self.core.within(self.core.keys(after, limit)))
+    }
+
+    fn key_by_hash<'a>(&'a self, hash: &'a [u8; 32]) -> Pending<'a, Option<ApiKey>> {
+        Box::pin(self.core.within(self.core.key_by_hash(hash)))
+    }
+
+    fn create_key(&self, key: ApiKey) -> Pending<'_, Revision> {
+        self.core.write(Work::CreateKey(key))
+    }
+
+    fn revoke_key(&self, id: &str, now_ms: i64) -> Pending<'_, Revision> {
+        self.core.write(Work::RevokeKey(id.into(), now_ms))
+    }
+
+    fn head(&self) -> Pending<'_, Revision> {
+        Box::pin(self.core.within(self.core.head()))
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        Box::pin(async {
+            self.core.feed.distrust();
+            if let Some(keeper) = &self.keeper {
+                keeper.release().await;
+            }
+            self.core.within(async { Ok(self.core.pool.close().await) }).await
+        })
+    }
+}
