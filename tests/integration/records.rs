@@ -197,6 +197,6 @@ async fn a_write_that_stops_half_way_goes_on_where_it_stopped() {
     assert!(log.close(DEADLINE).await);
     let kept = reading.join().unwrap().unwrap();
     let lines = lines(&kept);
-    assert!(lines.iter().enumerate().all(|(index, line)| line["request_id"] == index.to_string()));
+    assert!(lines.iter().enumerate().all(|(index, line)| line["request_id"] == *index.to_string()));
     assert_eq!(lines.len(), 5000);
 }
