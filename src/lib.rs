@@ -1,8 +1,9 @@
 //! Cedargate: an access gateway that decides every request to a device API with Cedar policies.
 //!
-//! ARCHITECTURE.md has the map; the whole product is the six verbs of `gateway`.
+//! ARCHITECTURE.md has the map; the whole product is the six verbs of [`gateway`].
 
 pub mod audit;
+pub mod config;
 pub mod decision;
 pub mod domain;
 pub mod finding;

@@ -278,6 +278,13 @@ impl Session {
         }
     }
 
+    /// The id of the entity that a principal's attribute refers to, or the text that it holds.
+    pub async fn attribute(&self, principal: &Uid, name: &str) -> Result<Option<String>, Refused> {
+        let stamp = self.decider.facts.feed().stamp();
+        let warm = self.closures(vec![principal.clone()], stamp).await?;
+        Ok(warm.get(principal).and_then(|it| it.value.attribute_id(name)))
+    }
+
     /// For each resource, all of `query.resource`'s type: may the query's action be done on it?
     ///
     /// Decided as a set by the policies' residual where they allow it, one by one where not.

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
+
+use crate::audit::OpenRecord;
+use crate::gateway::refusal::Refusal;
 
 /// A body on its way through the gateway; trailers do not travel.
 #[derive(Debug)]
@@ -27,6 +30,7 @@ pub struct Stream {
     left: u64,
     idle: Duration,
     pause: Option<Pin<Box<Sleep>>>,
+    record: Option<(OpenRecord, u16)>,
 }
 
 /// Why a body ended early.
@@ -61,7 +65,17 @@ impl Body {
         if incoming.is_end_stream() {
             return Self::empty();
         }
-        Self::Stream(Box::new(Stream { incoming, left: bytes_max, idle, pause: None }))
+        Self::Stream(Box::new(Stream { incoming, left: bytes_max, idle, pause: None, record: None }))
+    }
+
+    /// Ends the record when the body does; a body that breaks off leaves it abandoned.
+    #[must_use]
+    pub fn recorded(mut self, record: OpenRecord, status: u16) -> Self {
+        match &mut self {
+            Self::Whole(_) => record.finish(status),
+            Self::Stream(stream) => stream.record = Some((record, status)),
+        }
+        self
     }
 
     /// Reads the whole body.
@@ -104,12 +118,19 @@ impl Stream {
         loop {
             match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Pending => return self.poll_pause(cx),
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
+                Poll::Ready(None) => {
+                    self.finish();
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.break_off();
+                    return Poll::Ready(Some(Err(error.into())));
+                }
                 Poll::Ready(Some(Ok(frame))) => {
                     self.pause = None;
                     let Ok(data) = frame.into_data() else { continue };
                     let Some(left) = self.left.checked_sub(data.len() as u64) else {
+                        self.break_off();
                         return Poll::Ready(Some(Err(BodyError::TooLarge)));
                     };
                     self.left = left;
@@ -123,6 +144,45 @@ impl Stream {
         let idle = self.idle;
         let pause =
             self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + idle)));
-        pause.as_mut().poll(cx).map(|()| Some(Err(BodyError::Stalled)))
+        let stalled = pause.as_mut().poll(cx).map(|()| Some(Err(BodyError::Stalled)));
+        if stalled.is_ready() {
+            self.break_off();
+        }
+        stalled
+    }
+
+    fn finish(&mut self) {
+        if let Some((record, status)) = self.record.take() {
+            record.finish(status);
+        }
+    }
+
+    fn break_off(&mut self) {
+        if let Some((mut record, status)) = self.record.take() {
+            record.note(|it| {
+                it.status = Some(status);
+                it.reason = Some("body-broke-off".into());
+            });
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // A body of known length is not asked for its end once its last byte was sent.
+        if self.incoming.is_end_stream() {
+            self.finish();
+        } else {
+            self.break_off();
+        }
+    }
+}
+
+/// Reads a whole body of at most `bytes_max` bytes, which an answer to be filtered must be.
+pub async fn collect_at_most(body: Body, bytes_max: u64) -> Result<Bytes, Refusal> {
+    match Limited::new(body, usize::try_from(bytes_max).unwrap_or(usize::MAX)).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::Unfilterable("the answer is too large")),
+        Err(_) => Err(Refusal::Upstream("its answer broke off".into())),
     }
 }

@@ -10,25 +10,8 @@ use serde_json::value::RawValue;
 
 use crate::domain::{Query, Uid};
 use crate::gateway::refusal::Refusal;
+use crate::gateway::route::{ListFilter, Token};
 use crate::json;
-
-/// How a route's list is read and what of it may be shown.
-#[derive(Debug, Clone)]
-pub struct ListShape {
-    /// The JSON pointer of the array of items; empty when the answer is the array.
-    pub items: Pointer,
-    /// The JSON pointer of an item's id, within the item.
-    pub id: Pointer,
-    /// What precedes the id in that text, such as `/` of a link.
-    pub id_prefix: String,
-    /// The JSON pointer of the number of items.
-    pub total: Option<Pointer>,
-    /// Further members that tell nothing of the items; all others are left out.
-    pub keep: Vec<Pointer>,
-}
-
-/// A JSON pointer as its tokens (RFC 6901).
-pub type Pointer = Vec<String>;
 
 /// Answer fields that say nothing of the items.
 const KEPT_FIELDS: [HeaderName; 4] =
@@ -84,10 +67,10 @@ pub fn count_fields(upstream: &HeaderMap, visible: usize, fields: &mut HeaderMap
 
 impl<'a> List<'a> {
     /// Finds the items and their ids; every item must have one.
-    pub fn read(shape: &ListShape, query: &Query, body: &'a [u8]) -> Result<Self, Refusal> {
+    pub fn read(shape: &ListFilter, query: &Query, body: &'a [u8]) -> Result<Self, Refusal> {
         let unreadable = |_| Refusal::Unfilterable("the answer is not the JSON it should be");
         let whole: &RawValue = serde_json::from_slice(body).map_err(unreadable)?;
-        let array = find(whole, &shape.items)
+        let array = find(whole, shape.items.tokens())
             .map_err(unreadable)?
             .ok_or(Refusal::Unfilterable("the answer has no list where the route says"))?;
         let items: Vec<&RawValue> = serde_json::from_str(array.get()).map_err(unreadable)?;
@@ -102,34 +85,35 @@ impl<'a> List<'a> {
     }
 
     /// The answer with the items that may be shown, and nothing that tells of the others.
-    pub fn write(&self, shape: &ListShape, visible: &[bool], body: &[u8]) -> Result<(Bytes, usize), Refusal> {
+    pub fn write(
+        &self,
+        shape: &ListFilter,
+        visible: &[bool],
+        body: &[u8],
+    ) -> Result<(Bytes, usize), Refusal> {
         let shown: Vec<&RawValue> =
             self.items.iter().zip(visible).filter(|(_, visible)| **visible).map(|(item, _)| *item).collect();
         let unwritable = |_| Refusal::Unfilterable("the answer cannot be written");
         let array = serde_json::to_string(&shown).map_err(unwritable)?;
         let whole: &RawValue = serde_json::from_slice(body).map_err(unwritable)?;
-        let mut edits = vec![(shape.items.as_slice(), Edit::Put(array))];
-        edits.extend(shape.total.as_deref().map(|total| (total, Edit::Put(shown.len().to_string()))));
-        edits.extend(shape.keep.iter().map(|kept| (kept.as_slice(), Edit::Keep)));
+        let mut edits = vec![(shape.items.tokens(), Edit::Put(array))];
+        edits.extend(shape.total.as_ref().map(|total| (total.tokens(), Edit::Put(shown.len().to_string()))));
+        edits.extend(shape.keep.iter().map(|kept| (kept.tokens(), Edit::Keep)));
         let mut out = String::new();
         rewrite(whole, &edits, &mut out).map_err(unwritable)?;
         Ok((Bytes::from(out), shown.len()))
     }
 }
 
-fn id_of(shape: &ListShape, query: &Query, item: &RawValue) -> Result<Uid, Refusal> {
+fn id_of(shape: &ListFilter, query: &Query, item: &RawValue) -> Result<Uid, Refusal> {
     let unreadable = || Refusal::Unfilterable("an item has no id where the route says");
     let item = json::parse(item.get().as_bytes()).map_err(|_| unreadable())?;
-    let found = shape.id.iter().try_fold(&item, |at, token| match at {
-        serde_json::Value::Array(items) => items.get(token.parse::<usize>().ok()?),
-        other => other.get(token),
-    });
-    let id = match found {
+    let id = match shape.id.get(&item) {
         Some(serde_json::Value::String(text)) => text.clone(),
         Some(serde_json::Value::Number(number)) => number.to_string(),
         _ => return Err(unreadable()),
     };
-    let id = id.strip_prefix(&shape.id_prefix).ok_or_else(unreadable)?;
+    let id = id.strip_prefix(&*shape.id_prefix).ok_or_else(unreadable)?;
     Uid::new(query.resource.kind(), id).map_err(|_| unreadable())
 }
 
@@ -161,13 +145,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-fn find<'a>(at: &'a RawValue, pointer: &[String]) -> Result<Option<&'a RawValue>, serde_json::Error> {
+fn find<'a>(at: &'a RawValue, pointer: &[Token]) -> Result<Option<&'a RawValue>, serde_json::Error> {
     let Some((token, rest)) = pointer.split_first() else { return Ok(Some(at)) };
     let members: Members<'a> = serde_json::from_str(at.get())?;
-    match members.0.into_iter().find(|(key, _)| key == token) {
+    match members.0.into_iter().find(|(key, _)| is(token, key)) {
         Some((_, value)) => find(value, rest),
         None => Ok(None),
     }
+}
+
+fn is(token: &Token, key: &str) -> bool {
+    matches!(token, Token::Key(name) if **name == *key)
 }
 
 #[derive(Clone)]
@@ -177,7 +165,7 @@ enum Edit {
 }
 
 /// Writes an object with only the members that an edit names or leads to.
-fn rewrite(at: &RawValue, edits: &[(&[String], Edit)], out: &mut String) -> Result<(), serde_json::Error> {
+fn rewrite(at: &RawValue, edits: &[(&[Token], Edit)], out: &mut String) -> Result<(), serde_json::Error> {
     if let Some((_, edit)) = edits.iter().find(|(pointer, _)| pointer.is_empty()) {
         out.push_str(match edit {
             Edit::Put(text) => text,
@@ -189,10 +177,10 @@ fn rewrite(at: &RawValue, edits: &[(&[String], Edit)], out: &mut String) -> Resu
     out.push('{');
     let mut first = true;
     for (key, value) in members.0 {
-        let inner: Vec<(&[String], Edit)> = edits
+        let inner: Vec<(&[Token], Edit)> = edits
             .iter()
             .filter_map(|(pointer, edit)| match pointer.split_first() {
-                Some((token, rest)) if *token == key => Some((rest, edit.clone())),
+                Some((token, rest)) if is(token, &key) => Some((rest, edit.clone())),
                 _ => None,
             })
             .collect();
@@ -213,19 +201,22 @@ fn rewrite(at: &RawValue, edits: &[(&[String], Edit)], out: &mut String) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::route::Pointer;
 
-    fn shape(items: &str, total: Option<&str>) -> ListShape {
-        let pointer = |text: &str| -> Pointer { text.split('/').skip(1).map(str::to_owned).collect() };
-        ListShape {
+    fn shape(items: &str, total: Option<&str>) -> ListFilter {
+        let pointer = |text: &str| Pointer::parse(text).unwrap();
+        ListFilter {
+            action: "view".into(),
+            kind: "Device".into(),
             items: pointer(items),
             id: pointer("/id"),
-            id_prefix: String::new(),
+            id_prefix: "".into(),
             total: total.map(pointer),
             keep: vec![pointer("/page")],
         }
     }
 
-    fn filtered(shape: &ListShape, body: &str, visible: &[bool]) -> Option<String> {
+    fn filtered(shape: &ListFilter, body: &str, visible: &[bool]) -> Option<String> {
         let query = Query::new(Uid::new("User", "u").unwrap(), "view", Uid::new("Device", "*").unwrap());
         let list = List::read(shape, &query, body.as_bytes()).ok()?;
         let (bytes, _) = list.write(shape, visible, body.as_bytes()).ok()?;

@@ -9,12 +9,11 @@ use http::{Method, Version};
 use crate::gateway::refusal::Refusal;
 
 /// Request fields that travel to every upstream; anything else needs `upstream.headers`.
-const FORWARDED: [HeaderName; 19] = [
+const FORWARDED: [HeaderName; 18] = [
     header::ACCEPT,
     header::ACCEPT_LANGUAGE,
     header::ACCEPT_ENCODING,
     header::CACHE_CONTROL,
-    header::CONTENT_ENCODING,
     header::CONTENT_LANGUAGE,
     header::CONTENT_TYPE,
     header::DATE,
@@ -183,7 +182,14 @@ pub enum Forwarded {
 
 impl FieldRules {
     /// The upstream's request fields: an allow-list of the client's, then the gateway's own.
-    pub fn upstream_fields(&self, client: &HeaderMap, peer: SocketAddr, subject: Option<&str>) -> HeaderMap {
+    ///
+    /// Fails when the subject cannot be written into a field: a request without its subject is not sent.
+    pub fn upstream_fields(
+        &self,
+        client: &HeaderMap,
+        peer: SocketAddr,
+        subject: Option<&str>,
+    ) -> Result<HeaderMap, Refusal> {
         let mut fields = HeaderMap::with_capacity(12);
         for name in FORWARDED.iter().chain(&self.extra) {
             for value in client.get_all(name) {
@@ -198,11 +204,12 @@ impl FieldRules {
         }
         if let Some(identity) = &self.identity {
             fields.remove(identity);
-            if let Some(value) = subject.and_then(|subject| HeaderValue::from_str(subject).ok()) {
+            if let Some(subject) = subject {
+                let value = HeaderValue::from_str(subject).map_err(|_| Refusal::Internal)?;
                 fields.insert(identity.clone(), value);
             }
         }
-        fields
+        Ok(fields)
     }
 }
 

@@ -1,7 +1,233 @@
-//! stub
+//! The gateway: every request goes through six verbs, in one straight line, to its record.
+
 pub mod body;
 pub mod filter;
 pub mod forward;
 pub mod head;
+mod recorded;
 pub mod refusal;
+pub mod route;
 pub mod target;
+pub mod translate;
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use http::header::{CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+
+use crate::audit::{Log, OpenRecord};
+use crate::decision::{Ask, Decider, Permitted, Session};
+use crate::gateway::body::Body;
+use crate::gateway::filter::List;
+use crate::gateway::forward::{Outgoing, Upstream};
+use crate::gateway::head::{FieldRules, HeadLimits};
+use crate::gateway::refusal::Refusal;
+use crate::gateway::route::{ListFilter, Route, Routes};
+use crate::gateway::translate::{BodyLimits, Call, Translator};
+use crate::identity::{Authenticator, Caller, Challenge};
+use crate::problem::{Problem, REQUEST_ID};
+
+/// What a deployment's workers share.
+pub struct Gateway {
+    /// Finds out who is asking.
+    pub authenticator: Arc<Authenticator>,
+    /// The route map.
+    pub routes: Arc<Routes>,
+    /// Decides.
+    pub decider: Arc<Decider>,
+    /// Keeps the records.
+    pub log: Arc<Log>,
+    /// Which header fields travel.
+    pub fields: FieldRules,
+    /// Bounds of heads.
+    pub head_limits: HeadLimits,
+    /// Bounds of request bodies.
+    pub body_limits: BodyLimits,
+    /// The most bytes of an answer that is filtered.
+    pub list_bytes_max: u64,
+    /// Told when the upstream removed what a route with `removes` names.
+    pub removed: Arc<dyn Removed>,
+}
+
+/// Forgets entities whose removal the upstream has confirmed.
+pub trait Removed: Send + Sync {
+    /// Removes the entity; the answer to the client waits for it.
+    fn removed(&self, uid: crate::domain::Uid) -> futures_util::future::BoxFuture<'static, Result<(), ()>>;
+}
+
+/// One worker: the shared gateway and a pool of upstream connections of its own.
+#[derive(Clone)]
+pub struct Worker {
+    gateway: Arc<Gateway>,
+    upstream: Upstream,
+}
+
+/// An upstream's answer, still to be filtered.
+struct Answer {
+    call: Answered,
+    head: http::response::Parts,
+    body: Body,
+}
+
+/// What is left of a call once it was sent.
+struct Answered {
+    route: Arc<Route>,
+    listing: Option<(ListFilter, crate::domain::Query)>,
+    removes: Vec<crate::domain::Uid>,
+    is_head: bool,
+}
+
+impl Worker {
+    /// A worker that sends what is permitted to `upstream`.
+    #[must_use]
+    pub fn new(gateway: Arc<Gateway>, upstream: Upstream) -> Self {
+        Self { gateway, upstream }
+    }
+
+    /// Answers one request; whatever happens on the way, it is recorded.
+    pub async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        let given = recorded::given_id(request.headers());
+        let Ok(mut record) = self.gateway.log.open(given.clone().unwrap_or_default()).await else {
+            metrics::counter!("cedargate_requests_total", "outcome" => "unrecorded").increment(1);
+            return refuse(&Refusal::Overloaded.problem(), None, &given.unwrap_or_default());
+        };
+        let request_id = given.unwrap_or_else(|| recorded::own_id(&mut record));
+        let served = AssertUnwindSafe(self.serve(request, peer, &mut record)).catch_unwind().await;
+        let answer = served.unwrap_or(Err(Refusal::Internal));
+        let response = match answer {
+            Ok(response) => response,
+            Err(refusal) => {
+                recorded::note_refusal(&mut record, &refusal);
+                refuse(&refusal.problem(), refusal.challenge(), &request_id)
+            }
+        };
+        recorded::attach(response, record, &request_id)
+    }
+
+    async fn serve(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        record: &mut OpenRecord,
+    ) -> Result<Response<Body>, Refusal> {
+        let (parts, incoming) = request.into_parts();
+        recorded::note_request(record, &parts);
+        head::check(&parts, self.gateway.head_limits)?;
+        let session = self.gateway.decider.pin();
+
+        let caller = self.authenticate(&parts, record).await?;
+        let call = self.translate(&parts, incoming, &caller, peer, &session, record).await?;
+        let permitted = self.decide(call, &session, record).await?;
+        let answer = self.forward(permitted, record).await?;
+        self.filter(answer, &session, record).await
+    }
+
+    async fn authenticate(&self, parts: &Parts, record: &mut OpenRecord) -> Result<Caller, Refusal> {
+        let caller = self.gateway.authenticator.authenticate(&parts.headers).await?;
+        recorded::note_caller(record, &caller);
+        Ok(caller)
+    }
+
+    async fn translate(
+        &self,
+        parts: &Parts,
+        incoming: Incoming,
+        caller: &Caller,
+        peer: SocketAddr,
+        session: &Session,
+        record: &mut OpenRecord,
+    ) -> Result<Call, Refusal> {
+        let Gateway { routes, fields, body_limits: limits, .. } = &*self.gateway;
+        let call =
+            Translator { routes, fields, limits, session }.translate(parts, incoming, caller, peer).await?;
+        recorded::note_call(record, &call, session);
+        Ok(call)
+    }
+
+    async fn decide(
+        &self,
+        call: Call,
+        session: &Session,
+        record: &mut OpenRecord,
+    ) -> Result<Permitted<Call>, Refusal> {
+        let permitted = session.decide(call).await.map_err(|(_, refused)| refused)?;
+        recorded::note_permit(record, permitted.decisions());
+        Ok(permitted)
+    }
+
+    async fn forward(&self, permitted: Permitted<Call>, record: &mut OpenRecord) -> Result<Answer, Refusal> {
+        let (call, _) = permitted.into_parts();
+        let listing = call.listing().map(|(filter, query)| (filter.clone(), query.clone()));
+        let removes = match call.route.removes() {
+            true => call.queries().iter().map(|query| query.resource.clone()).collect(),
+            false => Vec::new(),
+        };
+        let Call { route, outgoing, .. } = call;
+        let is_head = outgoing.method == Method::HEAD;
+        let (head, incoming) = self.send(outgoing).await?;
+        record.note(|it| it.upstream_status = Some(head.status.as_u16()));
+        let body = self.upstream.answer_body(incoming);
+        Ok(Answer { call: Answered { route, listing, removes, is_head }, head, body })
+    }
+
+    async fn send(&self, outgoing: Outgoing) -> Result<(http::response::Parts, Incoming), Refusal> {
+        let (head, incoming) = self.upstream.send(outgoing).await?.into_parts();
+        if head.status.is_informational() {
+            return Err(Refusal::Upstream("an upgrade that was not asked for".into()));
+        }
+        Ok((head, incoming))
+    }
+
+    async fn filter(
+        &self,
+        answer: Answer,
+        session: &Session,
+        record: &mut OpenRecord,
+    ) -> Result<Response<Body>, Refusal> {
+        let Answer { call, mut head, body } = answer;
+        if head.status.is_success() {
+            for uid in call.removes {
+                let forgotten = self.gateway.removed.removed(uid).await;
+                forgotten.map_err(|()| Refusal::Unavailable("the store"))?;
+            }
+        }
+        let Some((shape, query)) = call.listing else {
+            head::clean_answer(&mut head.headers);
+            return Ok(Response::from_parts(head, body));
+        };
+        let mut fields = filter::fields(head.status, &head.headers)?;
+        fields.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        let upstream = std::mem::replace(&mut head.headers, fields);
+        if !head.status.is_success() || call.is_head {
+            // What the upstream says about a list that it would not show may name what is in it.
+            return Ok(Response::from_parts(head, Body::empty()));
+        }
+        let bytes = body::collect_at_most(body, self.gateway.list_bytes_max).await?;
+        let list = List::read(&shape, &query, &bytes)?;
+        let visible = session.filter(&query, list.ids()).await?;
+        let (bytes, shown) = list.write(&shape, &visible, &bytes)?;
+        filter::count_fields(&upstream, shown, &mut head.headers);
+        record.note(|it| it.route = Some(call.route.pattern().clone()));
+        metrics::counter!("cedargate_list_items_total", "shown" => "true").increment(shown as u64);
+        let hidden = visible.len().saturating_sub(shown);
+        metrics::counter!("cedargate_list_items_total", "shown" => "false").increment(hidden as u64);
+        Ok(Response::from_parts(head, Body::whole(bytes)))
+    }
+}
+
+/// A refusal as an answer.
+fn refuse(problem: &Problem, challenge: Option<Challenge>, request_id: &str) -> Response<Body> {
+    let mut response = problem.render(request_id).map(Body::whole);
+    if let Some(challenge) = challenge {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge.into());
+    }
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use crate::decision::Refused;
+use crate::identity::{Challenge, Unauthenticated};
 use crate::problem::Problem;
 
 /// Every way in which a request can end without its upstream's answer.
@@ -30,8 +31,8 @@ pub enum Refusal {
     Unauthenticated {
         /// The reason's code for the record.
         code: &'static str,
-        /// The value of `WWW-Authenticate`.
-        challenge: String,
+        /// What `WWW-Authenticate` asks for.
+        challenge: Challenge,
     },
     /// No route of the map matches.
     #[error("no route")]
@@ -137,15 +138,22 @@ impl Refusal {
         }
     }
 
-    /// The value of `WWW-Authenticate`, where the answer is 401.
+    /// What `WWW-Authenticate` asks for, where the answer is 401.
     #[must_use]
-    pub fn challenge(&self) -> Option<&str> {
+    pub fn challenge(&self) -> Option<Challenge> {
         match self {
-            Self::Unauthenticated { challenge, .. } => Some(challenge),
-            Self::Refused(Refused::Unauthenticated(_)) => {
-                Some(r#"Bearer realm="cedargate", error="invalid_token""#)
-            }
+            Self::Unauthenticated { challenge, .. } => Some(*challenge),
+            Self::Refused(Refused::Unauthenticated(_)) => Some(Challenge::Invalid),
             _ => None,
         }
+    }
+}
+
+impl From<Unauthenticated> for Refusal {
+    fn from(error: Unauthenticated) -> Self {
+        if error.is_unavailable() {
+            return Self::Unavailable("the store");
+        }
+        Self::Unauthenticated { code: error.code(), challenge: Challenge::Invalid }
     }
 }

@@ -51,6 +51,21 @@ impl Closure {
         &self.depends_on
     }
 
+    /// The id of the entity that an attribute of the root refers to, or the text that it holds.
+    #[must_use]
+    pub fn attribute_id(&self, name: &str) -> Option<String> {
+        match self.root_entity()?.get(name)? {
+            ast::PartialValue::Value(value) => match value.value_kind() {
+                ast::ValueKind::Lit(ast::Literal::EntityUID(uid)) => {
+                    Some(AsRef::<str>::as_ref(uid.eid()).to_owned())
+                }
+                ast::ValueKind::Lit(ast::Literal::String(text)) => Some(text.to_string()),
+                _ => None,
+            },
+            ast::PartialValue::Residual(_) => None,
+        }
+    }
+
     pub(super) fn root_entity(&self) -> Option<&ast::Entity> {
         self.entities.first().filter(|_| self.exists).map(AsRef::as_ref)
     }

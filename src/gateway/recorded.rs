@@ -1,0 +1,112 @@
+//! The last verb: what a request leaves in its record, written when the answer ends or breaks off.
+
+use http::header::HeaderValue;
+use http::request::Parts;
+use http::{HeaderMap, Response};
+
+use crate::audit::{Decision as Outcome, OpenRecord};
+use crate::decision::{Ask, Decision, Session};
+use crate::gateway::body::Body;
+use crate::gateway::refusal::Refusal;
+use crate::gateway::translate::Call;
+use crate::identity::{Caller, Method};
+use crate::problem::REQUEST_ID;
+
+/// The longest request id that a client may give.
+const ID_BYTES_MAX: usize = 128;
+
+/// The id that the client gave its request, if it can be written anywhere.
+pub(super) fn given_id(headers: &HeaderMap) -> Option<String> {
+    let mut given = headers.get_all(REQUEST_ID).iter();
+    let id = given.next()?.to_str().ok()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '-');
+    let fits = (1..=ID_BYTES_MAX).contains(&id.len()) && id.chars().all(plain) && given.next().is_none();
+    fits.then(|| id.to_owned())
+}
+
+/// The record's own id, for a request that brought none.
+pub(super) fn own_id(record: &mut OpenRecord) -> String {
+    let id = record.id().map(|id| id.to_string()).unwrap_or_default();
+    record.note(|it| it.request_id.clone_from(&id));
+    id
+}
+
+pub(super) fn note_request(record: &mut OpenRecord, parts: &Parts) {
+    record.note(|it| {
+        it.http_method = Some(match parts.method {
+            http::Method::GET => "GET".into(),
+            http::Method::PUT => "PUT".into(),
+            http::Method::POST => "POST".into(),
+            _ => parts.method.to_string().into(),
+        });
+    });
+}
+
+pub(super) fn note_caller(record: &mut OpenRecord, caller: &Caller) {
+    if let Caller::Known(principal) = caller {
+        record.note(|it| {
+            it.principal = Some(principal.uid.clone());
+            it.authentication = Some(Method::as_str(principal.method));
+        });
+    }
+}
+
+pub(super) fn note_call(record: &mut OpenRecord, call: &Call, session: &Session) {
+    let listed = call.listing().map(|(_, query)| query);
+    let action = call.queries().first().or(listed).map(|query| query.action.clone());
+    record.note(|it| {
+        it.route = Some(call.route.pattern().clone());
+        it.action = action;
+        it.resources = call.queries().iter().map(|query| query.resource.clone()).collect();
+        it.policy_revision = Some(session.policy_revision().clone());
+    });
+}
+
+pub(super) fn note_permit(record: &mut OpenRecord, decisions: &[Decision]) {
+    metrics::counter!("cedargate_requests_total", "outcome" => "allow").increment(1);
+    record.note(|it| it.decision = Some(Outcome::Allow));
+    decisions.iter().for_each(|decision| note_decision(record, decision));
+}
+
+fn note_decision(record: &mut OpenRecord, decision: &Decision) {
+    record.note(|it| {
+        for reason in &decision.verdict.reasons {
+            if !it.policies.contains(reason) {
+                it.policies.push(reason.clone());
+            }
+        }
+        it.store_revision = decision.store_revision;
+        it.cached = decision.cached;
+    });
+}
+
+pub(super) fn note_refusal(record: &mut OpenRecord, refusal: &Refusal) {
+    let failed = refusal.problem().status.is_server_error() || refusal.code() == "evaluation-error";
+    let outcome = if failed { Outcome::Error } else { Outcome::Deny };
+    let label = if failed { "error" } else { "deny" };
+    metrics::counter!("cedargate_requests_total", "outcome" => label).increment(1);
+    if let Refusal::Refused(refused) = refusal {
+        if let Some(decision) = refused.decision() {
+            record.note(|it| it.policies.clear());
+            note_decision(record, decision);
+            decision.verdict.errors.iter().for_each(|error| tracing::error!(%error, "a decision failed"));
+        }
+    }
+    if let Refusal::Upstream(cause) = refusal {
+        tracing::warn!(%cause, "the upstream failed");
+    }
+    // What was permitted and then failed upstream stays an allow; the reason says what happened to it.
+    record.note(|it| {
+        it.decision.get_or_insert(outcome);
+        it.reason = Some(refusal.code().into());
+    });
+}
+
+/// Hands the record to the answer's body: it is written when the body ends, or breaks off.
+pub(super) fn attach(mut response: Response<Body>, record: OpenRecord, request_id: &str) -> Response<Body> {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    let status = response.status().as_u16();
+    response.map(|body| body.recorded(record, status))
+}

@@ -1,0 +1,243 @@
+//! From a request to a call: its route, what is asked of Cedar, and what would be sent.
+
+mod body;
+mod ids;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::header::{self, HeaderName};
+use http::request::Parts;
+use hyper::body::Incoming;
+use serde_json::Value as Json;
+
+use crate::decision::{Ask, Exempt, Session};
+use crate::domain::{Context, Query, Uid};
+use crate::gateway::forward::Outgoing;
+use crate::gateway::head::FieldRules;
+use crate::gateway::refusal::Refusal;
+use crate::gateway::route::{IdSource, ListFilter, Route, Routes, Rule};
+use crate::gateway::target::Target;
+use crate::identity::{Caller, Challenge, Principal};
+
+pub use body::BodyLimits;
+use body::Payload;
+
+/// A request with its one reading: decided by `queries`, sent as `outgoing`.
+pub struct Call {
+    /// The route that it is for.
+    pub route: Arc<Route>,
+    /// What is sent if it is permitted.
+    pub outgoing: Outgoing,
+    queries: Vec<Query>,
+    listing: Option<Query>,
+}
+
+impl Call {
+    /// The query that decides each item of the answer's list, its resource left open.
+    #[must_use]
+    pub fn listing(&self) -> Option<(&ListFilter, &Query)> {
+        self.route.filter().zip(self.listing.as_ref())
+    }
+}
+
+impl Ask for Call {
+    fn queries(&self) -> &[Query] {
+        &self.queries
+    }
+
+    fn exempt(&self) -> Exempt<'_> {
+        match &self.listing {
+            _ if self.route.is_public() => Exempt::Public,
+            Some(listing) => Exempt::Listing(listing),
+            None => Exempt::No,
+        }
+    }
+}
+
+/// What translation needs besides the request.
+pub struct Translator<'a> {
+    /// The route map.
+    pub routes: &'a Routes,
+    /// Which header fields travel.
+    pub fields: &'a FieldRules,
+    /// Bounds of bodies.
+    pub limits: &'a BodyLimits,
+    /// The pinned policies and facts.
+    pub session: &'a Session,
+}
+
+/// Fields that would make an answer partial, or shorter than the list that is filtered.
+const NOT_FOR_LISTS: [HeaderName; 7] = [
+    header::RANGE,
+    header::IF_RANGE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+    header::ACCEPT_ENCODING,
+];
+
+/// The request's parts in their one reading.
+struct Reading<'a> {
+    parts: &'a Parts,
+    target: &'a Target,
+    payload: &'a Payload,
+}
+
+impl Translator<'_> {
+    /// Reads the request; whatever is missing, twice or unclear is refused.
+    pub async fn translate(
+        &self,
+        parts: &Parts,
+        incoming: Incoming,
+        caller: &Caller,
+        peer: SocketAddr,
+    ) -> Result<Call, Refusal> {
+        let target = Target::parse(parts.uri.path(), parts.uri.query())?;
+        let candidates = match self.routes.find(&parts.method, &target.segments()) {
+            Some(found) => found.candidates,
+            None => return Err(unrouted(caller)),
+        };
+        let principal = match caller {
+            Caller::Known(principal) => Some(principal),
+            Caller::Anonymous if candidates.iter().all(|route| route.is_public()) => None,
+            Caller::Anonymous => return Err(unauthenticated()),
+        };
+        let needed = candidates.iter().any(|route| route.reads_body());
+        let watched = candidates.iter().any(|route| route.rule().is_some());
+        let payload = body::read(parts, incoming, self.limits, needed, watched).await?;
+        let reading = Reading { parts, target: &target, payload: &payload };
+        let route = self.choose(candidates, &reading).ok_or_else(|| unrouted(caller))?;
+        let queries = self.queries(&route, &reading, principal).await?;
+        if route.rule().is_some() {
+            self.refuse_other_ids(&reading, &queries)?;
+        }
+        let listing = self.listing(&route, &reading, principal)?;
+        let outgoing = self.outgoing(&route, reading, principal, peer)?;
+        let outgoing = Outgoing { body: payload.into_body(), ..outgoing };
+        Ok(Call { route, outgoing, queries, listing })
+    }
+
+    fn choose(&self, candidates: &[Arc<Route>], reading: &Reading<'_>) -> Option<Arc<Route>> {
+        let holds = |route: &&Arc<Route>| {
+            route.when().iter().all(|condition| {
+                reading.value(&condition.source).is_some_and(|value| condition.holds(&value))
+            })
+        };
+        candidates.iter().find(holds).cloned()
+    }
+
+    async fn queries(
+        &self,
+        route: &Route,
+        reading: &Reading<'_>,
+        principal: Option<&Arc<Principal>>,
+    ) -> Result<Vec<Query>, Refusal> {
+        let Some(rule) = route.rule().filter(|_| !route.is_public()) else { return Ok(Vec::new()) };
+        let principal = principal.ok_or_else(unauthenticated)?;
+        let context = Arc::new(reading.context(rule));
+        let mut queries = Vec::new();
+        for resource in &rule.resources {
+            let ids = match &resource.id {
+                IdSource::Principal(attribute) => {
+                    vec![self.session.attribute(&principal.uid, attribute).await?.ok_or(Refusal::Unrouted)?]
+                }
+                source => reading.ids(source, self.limits.ids_max)?,
+            };
+            for id in ids {
+                let resource = Uid::new(resource.kind.clone(), id)
+                    .map_err(|_| Refusal::Malformed("an id is empty or too long".to_owned()))?;
+                queries.push(Query {
+                    principal: principal.uid.clone(),
+                    action: rule.action.clone(),
+                    resource,
+                    context: context.clone(),
+                });
+            }
+        }
+        Ok(queries)
+    }
+
+    fn listing(
+        &self,
+        route: &Route,
+        reading: &Reading<'_>,
+        principal: Option<&Arc<Principal>>,
+    ) -> Result<Option<Query>, Refusal> {
+        let Some(filter) = route.filter() else { return Ok(None) };
+        let principal = principal.ok_or_else(unauthenticated)?;
+        let resource = Uid::new(filter.kind.clone(), "*").map_err(|_| Refusal::Internal)?;
+        let context = route.rule().map(|rule| reading.context(rule)).unwrap_or_default();
+        let (action, principal) = (filter.action.clone(), principal.uid.clone());
+        Ok(Some(Query { principal, action, resource, context: Arc::new(context) }))
+    }
+
+    fn refuse_other_ids(&self, reading: &Reading<'_>, queries: &[Query]) -> Result<(), Refusal> {
+        let decided = |id: &str| queries.iter().any(|query| query.resource.id() == id);
+        let known = self.routes.known_id_names();
+        ids::refuse_others(reading.target, reading.payload, known, &decided)
+    }
+
+    fn outgoing(
+        &self,
+        route: &Route,
+        reading: Reading<'_>,
+        principal: Option<&Arc<Principal>>,
+        peer: SocketAddr,
+    ) -> Result<Outgoing, Refusal> {
+        let client = &reading.parts.headers;
+        let subject = principal.map(|principal| principal.uid.id());
+        let mut headers = self.fields.upstream_fields(client, peer, subject)?;
+        if route.filter().is_some() {
+            NOT_FOR_LISTS.iter().for_each(|name| drop(headers.remove(name)));
+        }
+        let mut further = Vec::new();
+        ids::inject(route, &mut headers, &mut further)?;
+        Ok(Outgoing {
+            method: reading.parts.method.clone(),
+            target: reading.target.write(&further),
+            headers,
+            client_host: client.get(header::HOST).cloned(),
+            has_origin: client.contains_key(header::ORIGIN),
+            body: crate::gateway::body::Body::empty(),
+        })
+    }
+}
+
+impl Reading<'_> {
+    /// A value for a condition or a context attribute; texts but for what a JSON body holds.
+    fn value(&self, source: &IdSource) -> Option<Json> {
+        let text = |text: &str| Json::String(text.to_owned());
+        match source {
+            IdSource::Path { segment, .. } => self.target.segments().get(*segment).map(|it| text(it)),
+            IdSource::Query(name) => self.target.parameter(name).map(text),
+            IdSource::Header(name) => self.header(name).map(text),
+            IdSource::Body(pointer) => pointer.get(self.payload.json()?).cloned(),
+            IdSource::Principal(_) | IdSource::Response(_) => None,
+        }
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<&str> {
+        let mut values = self.parts.headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok()?;
+        values.next().is_none().then_some(value)
+    }
+
+    fn context(&self, rule: &Rule) -> Context {
+        let present = |(name, source): &(Box<str>, IdSource)| Some((name.to_string(), self.value(source)?));
+        rule.context.iter().filter_map(present).collect()
+    }
+}
+
+fn unrouted(caller: &Caller) -> Refusal {
+    match caller {
+        Caller::Anonymous => unauthenticated(),
+        Caller::Known(_) => Refusal::Unrouted,
+    }
+}
+
+/// The answer to a request that brought no credentials.
+fn unauthenticated() -> Refusal {
+    Refusal::Unauthenticated { code: "no-credentials", challenge: Challenge::Missing }
+}
