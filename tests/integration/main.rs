@@ -20,3 +20,13 @@ mod model;
 mod records;
 /// Every story holds, and together they reach every policy and action.
 mod stories;
+//! Table of contents of the integration tests: one binary.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in helper functions too"
+)]
+
+mod store;
+mod support;
