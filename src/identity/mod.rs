@@ -24,7 +24,7 @@ use crate::identity::key_ring::KeyRing;
 pub use api_key::KeyText;
 pub use key_ring::{KeyLocation, KeyRefresh};
 pub use options::{IssuerOptions, Options, OptionsError, Sources};
-pub use source::{FromStore, KeySource, Pending, PrincipalSource};
+pub use source::{KeySource, Pending, PrincipalSource};
 pub use unauthenticated::{Challenge, Reason, SourceError, Unauthenticated};
 
 /// How a caller showed who it is.

@@ -18,15 +18,9 @@ mod matrix;
 mod model;
 /// The log of records: nothing is lost without being counted, and nothing can be forged.
 mod records;
+/// Every store keeps the same promises.
+mod store;
 /// Every story holds, and together they reach every policy and action.
 mod stories;
-//! Table of contents of the integration tests: one binary.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking, in helper functions too"
-)]
-
-mod store;
+/// What the tests of stores share.
 mod support;

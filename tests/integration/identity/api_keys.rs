@@ -1,18 +1,14 @@
 //! API keys: whole, alive, and alone.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cedargate::domain::{Change, Entity};
 use cedargate::identity::{
-    Authenticator, Caller, FromStore, KeySource, KeyText, Method, Options, OptionsError, Pending,
-    PrincipalSource, SourceError, Sources,
+    Authenticator, Caller, KeySource, KeyText, Method, Options, OptionsError, Pending, SourceError, Sources,
 };
-use cedargate::store::{self, ApiKey};
+use cedargate::store::ApiKey;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
-use serde_json::Map;
 use tokio::runtime::Handle;
 
 use super::issuer::now;
@@ -133,24 +129,4 @@ async fn keys_need_a_header_of_their_own_and_a_store() {
     let without = start(Options::default(), Sources::default()).await;
     let answer = without.authenticate(&headers(&[("x-api-key", text.reveal())])).await.unwrap();
     assert_eq!(answer, Caller::Anonymous, "where there are no API keys the header means nothing");
-}
-
-#[tokio::test]
-async fn the_store_knows_keys_and_addresses() {
-    let store = store::open("sqlite::memory:", store::Options::default()).await.unwrap();
-    let mut wife =
-        Entity { uid: user("wife"), attrs: Map::new(), parents: BTreeSet::new(), tags: Map::new() };
-    wife.attrs.insert("email".into(), "wife@example.org".into());
-    store.apply(vec![Change::Put(wife)], None).await.unwrap();
-    let source = Arc::new(FromStore(Arc::clone(&store)));
-    assert_eq!(source.principal_by_email("User", "wife@example.org").await.unwrap(), Some(user("wife")));
-    assert_eq!(source.principal_by_email("User", "husband@example.org").await.unwrap(), None);
-    let them = start(options(), Sources { keys: Some(source), principals: None }).await;
-    let text = KeyText::random().unwrap();
-    let ask = async || name(them.authenticate(&headers(&[("x-api-key", text.reveal())])).await);
-    assert_eq!(ask().await, Err("api-key-unknown"));
-    store.create_key(record(&text, |_| ()).unwrap()).await.unwrap();
-    assert_eq!(ask().await, Ok(user("wife")));
-    store.revoke_key("1", now() * 1000).await.unwrap();
-    assert_eq!(ask().await, Err("api-key-revoked"));
 }
