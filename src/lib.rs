@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod config;
 pub mod decision;
+pub mod demo;
 pub mod domain;
 pub mod finding;
 pub mod gateway;

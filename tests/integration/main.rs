@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test that fails should stop where it fails; the allowances for tests do not reach helpers"
@@ -9,7 +10,13 @@
 
 /// What the tests share: the shipped policies and the named worlds.
 mod pack;
+/// Real neighbours: a PostgreSQL cluster, upstreams that behave and that do not.
+mod support;
 
+/// The demo's device API, alone.
+mod demo_api;
+/// A whole gateway: real listeners, a real upstream, a real store.
+mod gateway;
 /// Who is asking: real keys, real key servers, and every way we know to cheat with a token.
 mod identity;
 /// Role × relation × action as one table, reviewed as a diff.
@@ -18,9 +25,9 @@ mod matrix;
 mod model;
 /// The log of records: nothing is lost without being counted, and nothing can be forged.
 mod records;
-/// Every store keeps the same promises.
+/// One conformance suite for every database, and what happens between two processes.
 mod store;
 /// Every story holds, and together they reach every policy and action.
 mod stories;
-/// What the tests of stores share.
-mod support;
+/// The upstreams of the tests do what they say.
+mod upstream;
