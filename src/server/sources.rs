@@ -5,10 +5,10 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::domain::{ApiKey, Change, Uid};
+use crate::domain::{Change, Uid};
 use crate::gateway::Removed;
 use crate::identity::{KeySource, Pending, PrincipalSource, SourceError};
-use crate::store::Store;
+use crate::store::{ApiKey, Store};
 
 /// The store as the other modules see it.
 pub(super) struct Sources {
@@ -22,16 +22,7 @@ impl KeySource for Sources {
         let found = self.runtime.spawn(async move { store.key_by_hash(&hash).await });
         Box::pin(async move {
             let key = found.await.map_err(|error| SourceError(Box::new(error)))?;
-            let key = key.map_err(|error| SourceError(Box::new(error)))?;
-            Ok(key.map(|key| ApiKey {
-                id: key.id.to_string(),
-                hash: key.hash,
-                principal: key.principal,
-                name: key.name,
-                created_ms: key.created_ms,
-                expires_ms: key.expires_ms,
-                revoked_ms: key.revoked_ms,
-            }))
+            key.map_err(|error| SourceError(Box::new(error)))
         })
     }
 }
