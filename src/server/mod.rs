@@ -1,6 +1,7 @@
 //! The only wiring: configuration in, running listeners out.
 
 pub mod listen;
+mod control;
 mod load;
 mod parts;
 mod seed;
@@ -21,6 +22,7 @@ use crate::gateway::forward::{Upstream, UpstreamSettings};
 use crate::gateway::{Gateway, Worker};
 use crate::server::listen::ConnectionLimits;
 use crate::store::Store;
+use crate::telemetry;
 
 pub use load::{Loaded, load};
 
@@ -82,15 +84,16 @@ pub fn start(loaded: Loaded) -> Result<Running, StartError> {
         .build()
         .map_err(StartError::io("cannot start threads"))?;
     let Loaded { config, snapshot, routes, entities } = loaded;
+    let metrics = telemetry::metrics();
     let parts = runtime.block_on(parts::build(&config, snapshot, routes, entities, runtime.handle()))?;
     let (stop, stopped) = watch::channel(false);
     let workers = worker_count(&config);
     let listeners = bind(config.gateway.listen.get_ref(), workers)?;
     let gateway = address(listeners.first())?;
-    let control = bind(config.control.listen.get_ref(), 1)?;
-    let control_address = address(control.first())?;
-    for listener in control {
-        let served = parts::control_router(&config, &parts, control_address);
+    let control_listeners = bind(config.control.listen.get_ref(), 1)?;
+    let control_address = address(control_listeners.first())?;
+    for listener in control_listeners {
+        let served = control::router(&config, &parts, metrics.clone(), runtime.handle());
         runtime.spawn(serve_control(listener, served, stopped.clone()));
     }
     let settings = parts::upstream_settings(&config)?;

@@ -1,6 +1,5 @@
 //! From settings to the parts that run.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -212,8 +211,4 @@ pub(super) fn connection_limits(config: &Config) -> ConnectionLimits {
         resets_max: gateway.h2_resets_max,
         drain_timeout: gateway.drain_timeout,
     }
-}
-
-pub(super) fn control_router(_config: &Config, _parts: &Parts, _address: SocketAddr) -> axum::Router {
-    axum::Router::new()
 }
