@@ -1,7 +1,7 @@
 //! The only wiring: configuration in, running listeners out.
 
-pub mod listen;
 mod control;
+pub mod listen;
 mod load;
 mod parts;
 mod seed;
