@@ -3,16 +3,15 @@
 use std::path::Path;
 
 fn main() {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    cedargate::telemetry::logs(false);
     let path = std::env::args().nth(3).unwrap_or_default();
-    match cedargate::server::load(Path::new(&path)) {
-        Err(findings) => findings.iter().for_each(|it| println!("{}", it.render(false))),
-        Ok(loaded) => match cedargate::server::start(loaded) {
-            Err(error) => println!("{error}"),
-            Ok(running) => {
-                println!("gateway {} control {}", running.gateway, running.control);
-                std::thread::park();
-            }
-        },
+    let ran = match std::env::args().nth(1).as_deref() {
+        Some("demo") => {
+            cedargate::server::run_demo(([127, 0, 0, 1], 8080).into(), ([127, 0, 0, 1], 8081).into())
+        }
+        _ => cedargate::server::run_serve(Path::new(&path), false),
+    };
+    if let Err(error) = ran {
+        tracing::error!(%error, "ended");
     }
 }

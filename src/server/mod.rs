@@ -5,6 +5,7 @@ pub mod demo;
 pub mod listen;
 mod load;
 mod parts;
+mod run;
 mod seed;
 mod sources;
 
@@ -26,6 +27,7 @@ use crate::store::Store;
 use crate::telemetry;
 
 pub use load::{Loaded, load};
+pub use run::{RunError, run_demo, run_serve};
 
 /// Why a deployment that was checked does not run.
 #[derive(Debug, thiserror::Error)]
