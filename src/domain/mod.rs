@@ -3,6 +3,8 @@
 mod change;
 mod entity;
 mod facts;
+pub mod moment;
+pub mod nouns;
 mod query;
 mod uid;
 mod world;

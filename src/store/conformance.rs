@@ -1,5 +1,7 @@
 //! The suite that every store must pass; its oracle is the pure model `World`.
 
+mod lists;
+
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -164,33 +166,13 @@ async fn history(store: &Arc<dyn Store>, seed: u64, steps: u32) -> Outcome {
         same("the slice's revision", world.revision(), found.revision)?;
     }
     same("the head", world.revision(), store.head().await?)?;
-    pages(store, &world).await
+    lists::check(store, &world).await
 }
 
 fn sorted(facts: &Facts) -> Vec<Arc<Entity>> {
     let mut entities = facts.entities.clone();
     entities.sort_by(|a, b| a.uid.cmp(&b.uid));
     entities
-}
-
-async fn pages(store: &Arc<dyn Store>, world: &World) -> Outcome {
-    for kind in [None, Some("Device"), Some("Ns::Device"), Some("Nothing")] {
-        let of_kind = |entity: &&Arc<Entity>| kind.is_none_or(|kind| entity.uid.kind() == kind);
-        let expected: Vec<Entity> = world.entities().filter(of_kind).map(|one| Entity::clone(one)).collect();
-        let mut found: Vec<Entity> = Vec::new();
-        loop {
-            let page = store.page(kind, found.last().map(|entity| &entity.uid), 3).await?;
-            if page.is_empty() {
-                break;
-            }
-            found.extend(page);
-        }
-        same(format!("pages of {kind:?}"), expected, found)?;
-    }
-    let behind = store.page(Some("Device"), Some(&uid("Zebra", "a")?), 3).await?;
-    same("a page of a type from behind all of it", 0, behind.len())?;
-    let before = store.page(Some("Device"), Some(&uid("Apple", "z")?), 99).await?;
-    same("a page of a type from before it", store.page(Some("Device"), None, 99).await?, before)
 }
 
 /// No database may take a name that another one would cut or refuse.

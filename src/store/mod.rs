@@ -51,6 +51,18 @@ pub trait Store: FactSource {
         limit: u32,
     ) -> Pending<'a, Vec<Entity>>;
 
+    /// The entities of one type that refer to `to`, in the order of their ids, from behind `after`.
+    ///
+    /// The label is the attribute or tag that refers; an empty one stands for parents.
+    fn referring<'a>(
+        &'a self,
+        kind: &'a str,
+        label: &'a str,
+        to: &'a Uid,
+        after: Option<&'a str>,
+        limit: u32,
+    ) -> Pending<'a, Vec<Entity>>;
+
     /// The entity that a unique text belongs to; ASCII letters match in either case.
     fn find<'a>(&'a self, kind: &'a str, attr: &'a str, value: &'a str) -> Pending<'a, Option<Uid>>;
 

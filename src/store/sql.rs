@@ -17,6 +17,11 @@ use crate::store::{ApiKey, FactSource, Feed, Options, Pending, Store, StoreError
 const KEY_COLUMNS: &str =
     "SELECT id, hash, principal_kind, principal_id, name, created_ms, expires_ms, revoked_ms FROM api_key ";
 
+const REFERRING: &str = "SELECT e.kind, e.id, e.body FROM reference AS r \
+    JOIN entity AS e ON e.kind = r.from_kind AND e.id = r.from_id \
+    WHERE r.to_kind = $1 AND r.to_id = $2 AND r.label = $3 AND r.from_kind = $4 AND r.from_id > $5 \
+    ORDER BY r.from_id LIMIT $6";
+
 /// A store in SQLite or PostgreSQL.
 pub(super) struct SqlStore {
     pub(super) core: Arc<Core>,
@@ -167,6 +172,24 @@ impl Core {
         found.iter().map(rows::entity_of).collect()
     }
 
+    async fn referring(
+        &self,
+        kind: &str,
+        label: &str,
+        to: &Uid,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Entity>, StoreError> {
+        let after = after.unwrap_or_default();
+        if rows::has_nul(to) || [kind, label, after].iter().any(|part| part.contains('\0')) {
+            return Ok(Vec::new());
+        }
+        let query = sqlx::query(REFERRING).bind(to.kind().to_owned()).bind(to.id().to_owned());
+        let query = query.bind(label.to_owned()).bind(kind.to_owned()).bind(after.to_owned());
+        let found = query.bind(i64::from(limit)).fetch_all(&self.pool).await?;
+        found.iter().map(rows::entity_of).collect()
+    }
+
     async fn find(&self, kind: &str, attr: &str, value: &str) -> Result<Option<Uid>, StoreError> {
         if [kind, attr, value].iter().any(|part| part.contains('\0')) {
             return Ok(None);
@@ -213,6 +236,17 @@ impl Store for SqlStore {
         limit: u32,
     ) -> Pending<'a, Vec<Entity>> {
         Box::pin(self.core.within(self.core.page(kind, after, limit)))
+    }
+
+    fn referring<'a>(
+        &'a self,
+        kind: &'a str,
+        label: &'a str,
+        to: &'a Uid,
+        after: Option<&'a str>,
+        limit: u32,
+    ) -> Pending<'a, Vec<Entity>> {
+        Box::pin(self.core.within(self.core.referring(kind, label, to, after, limit)))
     }
 
     fn find<'a>(&'a self, kind: &'a str, attr: &'a str, value: &'a str) -> Pending<'a, Option<Uid>> {
