@@ -15,5 +15,6 @@ pub mod json;
 pub mod policy;
 pub mod problem;
 pub mod server;
+pub mod sharing;
 pub mod store;
 pub mod telemetry;

@@ -30,6 +30,10 @@ pub enum Exempt<'a> {
     No,
     /// What the operator declared public.
     Public,
+    /// What the operator does himself, to set the gateway up.
+    Operator,
+    /// What whoever knows a secret may do; the plan checks the secret.
+    Secret,
     /// A listing whose items are each decided by this query, its resource left open.
     Listing(&'a Query),
 }

@@ -262,7 +262,11 @@ async fn keys(store: &Arc<dyn Store>) -> Outcome {
     same("a key by its hash", Some(two.clone()), store.key_by_hash(&[2; 32]).await?)?;
     same("a key by an unknown hash", None, store.key_by_hash(&[9; 32]).await?)?;
     same("the first key", vec![one.clone()], store.keys(None, 1).await?)?;
-    same("the keys behind it", vec![two], store.keys(Some("one"), 9).await?)?;
+    same("the keys behind it", vec![two.clone()], store.keys(Some("one"), 9).await?)?;
+    let ann = uid("User", "ann")?;
+    same("the keys of a principal", 2, store.keys_of(&ann, None, 9).await?.len())?;
+    same("the second of them", vec![two], store.keys_of(&ann, Some("one"), 9).await?)?;
+    same("the keys of nobody", 0, store.keys_of(&uid("User", "bob")?, None, 9).await?.len())?;
     store.revoke_key("one", 8).await?;
     store.revoke_key("one", 9).await?;
     let revoked = ApiKey { revoked_ms: Some(8), ..one };

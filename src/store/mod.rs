@@ -69,6 +69,14 @@ pub trait Store: FactSource {
     /// API keys in the order of their ids, from behind `after`, revoked ones included.
     fn keys<'a>(&'a self, after: Option<&'a str>, limit: u32) -> Pending<'a, Vec<ApiKey>>;
 
+    /// The API keys of one principal in the order of their ids, from behind `after`.
+    fn keys_of<'a>(
+        &'a self,
+        principal: &'a Uid,
+        after: Option<&'a str>,
+        limit: u32,
+    ) -> Pending<'a, Vec<ApiKey>>;
+
     /// The API key with this hash, revoked or not.
     fn key_by_hash<'a>(&'a self, hash: &'a [u8; 32]) -> Pending<'a, Option<ApiKey>>;
 

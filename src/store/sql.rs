@@ -207,6 +207,24 @@ impl Core {
         query.fetch_all(&self.pool).await?.iter().map(rows::key_of).collect()
     }
 
+    async fn keys_of(
+        &self,
+        principal: &Uid,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, StoreError> {
+        let after = after.unwrap_or_default();
+        if rows::has_nul(principal) || after.contains('\0') {
+            return Ok(Vec::new());
+        }
+        let text = AssertSqlSafe(format!(
+            "{KEY_COLUMNS} WHERE principal_kind = $1 AND principal_id = $2 AND id > $3 ORDER BY id LIMIT $4"
+        ));
+        let query = sqlx::query(text).bind(principal.kind().to_owned()).bind(principal.id().to_owned());
+        let query = query.bind(after.to_owned()).bind(i64::from(limit));
+        query.fetch_all(&self.pool).await?.iter().map(rows::key_of).collect()
+    }
+
     async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, StoreError> {
         let text = AssertSqlSafe(format!("{KEY_COLUMNS} WHERE hash = $1"));
         let found = sqlx::query(text).bind(hash.to_vec()).fetch_optional(&self.pool).await?;
@@ -255,6 +273,15 @@ impl Store for SqlStore {
 
     fn keys<'a>(&'a self, after: Option<&'a str>, limit: u32) -> Pending<'a, Vec<ApiKey>> {
         Box::pin(self.core.within(self.core.keys(after, limit)))
+    }
+
+    fn keys_of<'a>(
+        &'a self,
+        principal: &'a Uid,
+        after: Option<&'a str>,
+        limit: u32,
+    ) -> Pending<'a, Vec<ApiKey>> {
+        Box::pin(self.core.within(self.core.keys_of(principal, after, limit)))
     }
 
     fn key_by_hash<'a>(&'a self, hash: &'a [u8; 32]) -> Pending<'a, Option<ApiKey>> {

@@ -20,7 +20,8 @@ pub struct Device {
     pub template: Option<String>,
     /// Words to find it by.
     pub tags: Vec<String>,
-    rest: Entity,
+    /// The entity as it was read, with every attribute that has no meaning here.
+    pub rest: Entity,
 }
 
 impl Device {

@@ -54,7 +54,8 @@ pub struct Invitation {
     pub expires_at: i64,
     /// What became of it.
     pub outcome: Outcome,
-    rest: Entity,
+    /// The entity as it was read, with every attribute that has no meaning here.
+    pub rest: Entity,
 }
 
 /// What a new invitation consists of.

@@ -20,7 +20,8 @@ pub struct Organization {
     pub can_create_sub_orgs: Option<bool>,
     /// The templates of devices that may be in it; unstated means any.
     pub templates: Option<Vec<String>>,
-    rest: Entity,
+    /// The entity as it was read, with every attribute that has no meaning here.
+    pub rest: Entity,
 }
 
 impl Organization {

@@ -19,7 +19,8 @@ pub struct Role {
     pub name: String,
     /// What it permits there.
     pub permissions: BTreeSet<Permission>,
-    rest: Entity,
+    /// The entity as it was read, with every attribute that has no meaning here.
+    pub rest: Entity,
 }
 
 impl Role {

@@ -61,7 +61,8 @@ pub struct User {
     pub name: Option<String>,
     /// Credentials issued before this, in Unix milliseconds, are refused.
     pub signed_out_at: Option<i64>,
-    rest: Entity,
+    /// The entity as it was read, with every attribute that has no meaning here.
+    pub rest: Entity,
 }
 
 impl User {

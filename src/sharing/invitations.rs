@@ -1,0 +1,264 @@
+//! Invitations: a link for one address, one role and one use.
+
+use serde_json::{Value as Json, json};
+use subtle::ConstantTimeEq;
+
+use crate::domain::moment::rfc3339;
+use crate::domain::nouns::{Draft, Invitation, Outcome, Role, Status, User};
+use crate::domain::{Change, Entity, Uid};
+use crate::sharing::ask::to;
+use crate::sharing::organizations::check_name;
+use crate::sharing::people::NAME_CHARS_MAX;
+use crate::sharing::secret::Secret;
+use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule, people};
+
+const DAY_MS: i64 = 24 * 3_600_000;
+/// The longest address (RFC 5321).
+const EMAIL_BYTES_MAX: usize = 254;
+
+/// The address as it is compared: plain ASCII with one `@`, in lower case.
+pub fn plain_email(text: &str) -> Result<String, Conflict> {
+    let is_plain = text.len() <= EMAIL_BYTES_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_whole = matches!(text.split_once('@'), Some((name, host))
+        if !name.is_empty() && !host.is_empty() && !host.contains('@'));
+    if is_plain && is_whole {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err(Conflict::Invalid("an e-mail address is plain ASCII text with one `@`".to_owned()))
+}
+
+/// An invitation as the API shows it.
+#[must_use]
+pub fn described(it: &Invitation) -> Json {
+    json!({ "id": it.uid.id(), "organization": it.organization.id(), "role": it.role.id(), "email": it.email,
+            "inviter": it.inviter.id(), "user": it.invitee.id(), "status": it.outcome.as_str(),
+            "created": rfc3339(it.created_at), "expires": rfc3339(it.expires_at) })
+}
+
+/// Invites somebody who has no account.
+pub struct Invite {
+    /// The id of the invitation.
+    pub id: String,
+    /// The id of the pending person.
+    pub user_id: String,
+    /// The organization.
+    pub organization: Uid,
+    /// The role there.
+    pub role: Uid,
+    /// The address, as it was typed.
+    pub email: String,
+    /// What people call the person.
+    pub name: Option<String>,
+    /// The token of the link.
+    pub secret: Secret,
+}
+
+/// What an invitation depends on.
+#[derive(Debug)]
+pub struct Inviting {
+    role: Option<Role>,
+    is_taken: bool,
+    latest: Vec<Entity>,
+}
+
+impl Operation for Invite {
+    type Known = Inviting;
+
+    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Inviting, Failure> {
+        let is_taken = match plain_email(&self.email) {
+            Ok(email) => reader.user_by_email(&email).await?.is_some(),
+            Err(_) => false,
+        };
+        let latest = reader.referring(Invitation::KIND, "organization", &self.organization).await?;
+        Ok(Inviting { role: reader.role(&self.role).await?, is_taken, latest })
+    }
+
+    fn rule(&self, actor: &Actor, known: &Inviting) -> Rule {
+        let within = actor.gives(known.role.as_ref());
+        actor.may_with(
+            "invite_user",
+            &self.organization,
+            [("role", to(&self.role)), ("within_own_rights", within)],
+        )
+    }
+
+    fn plan(&self, actor: &Actor, known: &Inviting, moment: &Moment) -> Result<Plan, Conflict> {
+        let email = plain_email(&self.email)?;
+        let role = known.role.as_ref().filter(|it| it.organization == self.organization);
+        let role = role.ok_or(Conflict::Destination)?;
+        if let Some(name) = &self.name {
+            check_name(name, NAME_CHARS_MAX)?;
+        }
+        if known.is_taken {
+            return Err(Conflict::AddressTaken);
+        }
+        let latest = known.latest.iter().filter_map(|it| Invitation::read(it).ok());
+        let today = latest.filter(|it| it.created_at > moment.now_ms - DAY_MS).count();
+        if today >= moment.limits.invitations_per_day_max {
+            let detail = format!("at most {} invitations a day", moment.limits.invitations_per_day_max);
+            return Err(Conflict::broken("too-many-invitations", detail));
+        }
+        let invitee = Uid::new(User::KIND, self.user_id.as_str())?;
+        let mut user =
+            User::new(invitee.clone(), self.organization.clone(), role.uid.clone(), Status::Pending);
+        (user.email, user.name) = (Some(email.clone()), self.name.clone());
+        let inviter = actor.uid.clone().ok_or(Conflict::Missing)?;
+        let draft = Draft {
+            organization: self.organization.clone(),
+            role: role.uid.clone(),
+            email,
+            inviter,
+            invitee,
+        };
+        let mut invitation = Invitation::new(Uid::new(Invitation::KIND, self.id.as_str())?, draft);
+        sign(&mut invitation, &self.secret, moment);
+        invitation.created_at = moment.now_ms;
+        let changes = vec![Change::Create(user.write()), Change::Create(invitation.write())];
+        Ok(Plan { changes, answer: described(&invitation), secret: shown(&self.secret) })
+    }
+}
+
+fn sign(invitation: &mut Invitation, secret: &Secret, moment: &Moment) {
+    invitation.token_hash = secret.hash();
+    invitation.expires_at = moment.now_ms + moment.limits.invitation_ms;
+}
+
+fn shown(secret: &Secret) -> Option<(&'static str, String)> {
+    Some(("token", secret.reveal().to_owned()))
+}
+
+/// Makes a new link; the old one opens nothing any more.
+pub struct Resend {
+    /// Which invitation.
+    pub invitation: Uid,
+    /// The token of the new link.
+    pub secret: Secret,
+}
+
+impl Operation for Resend {
+    type Known = Option<Invitation>;
+
+    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Self::Known, Failure> {
+        reader.invitation(&self.invitation).await
+    }
+
+    fn rule(&self, actor: &Actor, _: &Self::Known) -> Rule {
+        actor.may("resend_invitation", &self.invitation)
+    }
+
+    fn subject(&self) -> Option<&Uid> {
+        Some(&self.invitation)
+    }
+
+    fn plan(&self, _: &Actor, known: &Self::Known, moment: &Moment) -> Result<Plan, Conflict> {
+        let mut invitation = known.clone().ok_or(Conflict::Missing)?;
+        check_unanswered(&invitation)?;
+        sign(&mut invitation, &self.secret, moment);
+        let changes = vec![Change::Put(invitation.write())];
+        Ok(Plan { changes, answer: described(&invitation), secret: shown(&self.secret) })
+    }
+}
+
+fn check_unanswered(invitation: &Invitation) -> Result<(), Conflict> {
+    match invitation.outcome {
+        Outcome::Open => Ok(()),
+        other => Err(Conflict::broken("answered", format!("the invitation is {}", other.as_str()))),
+    }
+}
+
+/// Takes an invitation back; the pending person goes too.
+#[derive(Debug)]
+pub struct Withdraw {
+    /// Which invitation.
+    pub invitation: Uid,
+}
+
+impl Operation for Withdraw {
+    type Known = (Option<Invitation>, Option<User>);
+
+    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Self::Known, Failure> {
+        let invitation = reader.invitation(&self.invitation).await?;
+        let invitee = match &invitation {
+            Some(it) => reader.user(&it.invitee).await?,
+            None => None,
+        };
+        Ok((invitation, invitee))
+    }
+
+    fn rule(&self, actor: &Actor, _: &Self::Known) -> Rule {
+        actor.may("withdraw_invitation", &self.invitation)
+    }
+
+    fn subject(&self) -> Option<&Uid> {
+        Some(&self.invitation)
+    }
+
+    fn plan(&self, _: &Actor, (invitation, invitee): &Self::Known, _: &Moment) -> Result<Plan, Conflict> {
+        let mut invitation = invitation.clone().ok_or(Conflict::Missing)?;
+        check_unanswered(&invitation)?;
+        invitation.outcome = Outcome::Withdrawn;
+        let mut changes = vec![Change::Put(invitation.write())];
+        let pending = invitee.iter().filter(|it| it.status == Status::Pending);
+        changes.extend(pending.map(|it| Change::Remove(it.uid.clone())));
+        Ok(Plan { changes, ..Plan::default() })
+    }
+}
+
+/// Uses the link: whoever is signed in becomes the member that was invited.
+pub struct Accept {
+    /// The token of the link.
+    pub secret: Secret,
+}
+
+/// What using a link depends on.
+#[derive(Debug)]
+pub struct Accepting {
+    invitation: Option<Invitation>,
+    invitee: Option<User>,
+}
+
+impl Operation for Accept {
+    type Known = Accepting;
+
+    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Accepting, Failure> {
+        let invitation = match Uid::new(Invitation::KIND, self.secret.invitation()) {
+            Ok(uid) => reader.invitation(&uid).await?,
+            Err(_) => None,
+        };
+        let invitee = match &invitation {
+            Some(it) => reader.user(&it.invitee).await?,
+            None => None,
+        };
+        Ok(Accepting { invitation, invitee })
+    }
+
+    fn rule(&self, _: &Actor, _: &Accepting) -> Rule {
+        Rule::Secret
+    }
+
+    fn plan(&self, actor: &Actor, known: &Accepting, moment: &Moment) -> Result<Plan, Conflict> {
+        let opens = |it: &&Invitation| {
+            let is_right = bool::from(it.token_hash.as_bytes().ct_eq(self.secret.hash().as_bytes()));
+            is_right && it.is_open(moment.now_ms)
+        };
+        // Wrong, used, withdrawn and expired links look the same.
+        let mut invitation = known.invitation.as_ref().filter(opens).ok_or(Conflict::Missing)?.clone();
+        let pending =
+            known.invitee.as_ref().filter(|it| it.status == Status::Pending).ok_or(Conflict::Missing)?;
+        let uid = actor.uid.clone().filter(|uid| uid.kind() == User::KIND).ok_or(Conflict::Missing)?;
+        let is_same = uid == pending.uid;
+        if actor.user.is_some() && !is_same {
+            return Err(Conflict::broken("has-account", "who has an account is transferred, not invited"));
+        }
+        let mut member = pending.clone().renamed(uid.clone());
+        member.status = Status::Active;
+        (invitation.outcome, invitation.invitee) = (Outcome::Accepted, uid);
+        // The address passes from the one to the other, so the first goes first.
+        let changes = match is_same {
+            true => vec![Change::Put(member.write())],
+            false => vec![Change::Remove(pending.uid.clone()), Change::Create(member.write())],
+        };
+        let changes = changes.into_iter().chain([Change::Put(invitation.write())]).collect();
+        Ok(Plan { changes, answer: people::described(&member), secret: None })
+    }
+}

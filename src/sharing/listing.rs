@@ -1,0 +1,121 @@
+//! Reading: one entity that may be seen, or those of a list.
+
+use std::sync::Arc;
+
+use crate::decision::{Ask, Refused};
+use crate::domain::{Entity, Query, Uid};
+use crate::sharing::{Conflict, Failure, Sharing};
+
+/// The most entities that are looked at for one page.
+const LOOKED_AT_MAX: usize = 5_000;
+
+/// A list: what refers to something, cut down to what may be seen.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// Who may ask for it at all: an action on what the list hangs on.
+    pub gate: &'static str,
+    /// What the list hangs on.
+    pub of: Uid,
+    /// The type of what is listed.
+    pub kind: &'static str,
+    /// The attribute that refers; an empty one stands for parents.
+    pub label: &'static str,
+    /// The action that makes one of them visible.
+    pub view: &'static str,
+}
+
+/// A page of a list.
+#[derive(Debug)]
+pub struct Page {
+    /// What may be seen.
+    pub items: Vec<Entity>,
+    /// The id that the next page begins behind, if there may be one.
+    pub next: Option<String>,
+}
+
+struct Asked([Query; 1]);
+
+impl Ask for Asked {
+    fn queries(&self) -> &[Query] {
+        &self.0
+    }
+}
+
+impl Sharing {
+    pub(super) async fn admit(&self, query: Query) -> Result<(), Failure> {
+        match self.decider.pin().decide(Asked([query.clone()])).await {
+            Ok(_) => Ok(()),
+            Err((_, refused)) => Err(Failure::Refused { query: Some(Box::new(query)), refused }),
+        }
+    }
+
+    /// One entity, if the actor may see it; the operator sees everything.
+    pub async fn read(&self, actor: Option<&Uid>, view: &str, uid: &Uid) -> Result<Entity, Failure> {
+        if let Some(actor) = actor {
+            self.admit(Query::new(actor.clone(), view, uid.clone())).await?;
+        }
+        let facts = self.store.facts_for(std::slice::from_ref(uid), 1).await?;
+        let entity = facts.get(uid).map(|it| Entity::clone(it));
+        Ok(entity.ok_or(Conflict::Missing)?)
+    }
+
+    /// A page of a list, at most `limit` long.
+    pub async fn list(
+        &self,
+        actor: Option<&Uid>,
+        listing: &Listing,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page, Failure> {
+        match actor {
+            Some(actor) => self.admit(Query::new(actor.clone(), listing.gate, listing.of.clone())).await?,
+            None => drop(self.read(None, listing.gate, &listing.of).await?),
+        }
+        let (mut items, mut after, mut seen) = (Vec::new(), after.map(str::to_owned), 0);
+        while items.len() < limit as usize && seen < LOOKED_AT_MAX {
+            let Listing { kind, label, of, .. } = listing;
+            let page = self.store.referring(kind, label, of, after.as_deref(), limit).await?;
+            seen += page.len();
+            let is_last = page.len() < limit as usize;
+            let visible = self.visible(actor, listing, &page).await?;
+            for (entity, is_visible) in page.into_iter().zip(visible) {
+                if items.len() >= limit as usize {
+                    return Ok(Page { items, next: after });
+                }
+                after = Some(entity.uid.id().to_owned());
+                if is_visible {
+                    items.push(entity);
+                }
+            }
+            if is_last {
+                return Ok(Page { items, next: None });
+            }
+        }
+        Ok(Page { items, next: after })
+    }
+
+    async fn visible(
+        &self,
+        actor: Option<&Uid>,
+        listing: &Listing,
+        page: &[Entity],
+    ) -> Result<Vec<bool>, Failure> {
+        let (Some(actor), Some(first)) = (actor, page.first()) else { return Ok(vec![true; page.len()]) };
+        let query = Query::new(actor.clone(), Arc::<str>::from(listing.view), first.uid.clone());
+        let uids: Vec<Uid> = page.iter().map(|it| it.uid.clone()).collect();
+        let decided = self.decider.pin().filter(&query, &uids).await;
+        decided.map_err(|refused: Refused| Failure::Refused { query: None, refused })
+    }
+
+    /// Which of these actions the actor may do here, without any circumstances stated.
+    pub async fn permitted(&self, actor: &Uid, resource: &Uid) -> Result<Vec<String>, Failure> {
+        let session = self.decider.pin();
+        let actions: Vec<_> = session.snapshot().actions().cloned().collect();
+        let queries: Vec<Query> =
+            actions.iter().map(|it| Query::new(actor.clone(), it.clone(), resource.clone())).collect();
+        let refused = |refused| Failure::Refused { query: None, refused };
+        let answers = session.answers(&queries).await.map_err(refused)?;
+        let allowed = actions.iter().zip(answers).filter(|(_, it)| it.verdict.allowed);
+        Ok(allowed.map(|(action, _)| action.to_string()).collect())
+    }
+}

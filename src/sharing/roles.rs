@@ -1,0 +1,307 @@
+//! Roles: the same in a whole tree by name, with values that each organization has for itself.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value as Json, json};
+
+use crate::domain::nouns::{Permission, Role, User};
+use crate::domain::{Change, Uid};
+use crate::sharing::ask::to;
+use crate::sharing::organizations::check_name;
+use crate::sharing::permissions::{ADMIN_KEEPS, Edit, completed};
+use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule};
+
+/// The longest name of a role, in characters.
+const NAME_CHARS_MAX: usize = 60;
+
+/// The role of a tree: one in each organization, the top one first.
+#[derive(Debug)]
+pub struct Everywhere {
+    is_root: bool,
+    role: Option<Role>,
+    organizations: Vec<Uid>,
+    roles: Vec<Role>,
+}
+
+impl Everywhere {
+    async fn read(
+        reader: &Reader<'_>,
+        organization: Option<&Uid>,
+        role: Option<Role>,
+    ) -> Result<Self, Failure> {
+        let (mut roles, mut organizations) = (Vec::new(), Vec::new());
+        let mut is_root = false;
+        if let Some(uid) = organization {
+            let tree = reader.tree(uid).await?;
+            is_root = tree.first().is_some_and(|it| it.parent.is_none());
+            organizations.extend(tree.into_iter().map(|it| it.uid));
+        }
+        for uid in &organizations {
+            roles.extend(reader.roles(uid).await?);
+        }
+        Ok(Self { is_root, role, organizations, roles })
+    }
+
+    async fn of(reader: &Reader<'_>, uid: &Uid) -> Result<Self, Failure> {
+        let role = reader.role(uid).await?;
+        let organization = role.as_ref().map(|it| it.organization.clone());
+        Self::read(reader, organization.as_ref(), role).await
+    }
+
+    fn role(&self) -> Result<&Role, Conflict> {
+        self.role.as_ref().ok_or(Conflict::Missing)
+    }
+
+    /// The roles of this name in the organization and all below it.
+    fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Role> {
+        self.roles.iter().filter(move |it| it.name == name)
+    }
+
+    /// The structure belongs to the whole tree: nobody changes it from below.
+    fn check_root(&self) -> Result<(), Conflict> {
+        let detail = "roles are made, renamed and deleted in the top organization, for the whole tree";
+        if self.is_root { Ok(()) } else { Err(Conflict::broken("not-the-root", detail)) }
+    }
+
+    fn check_free(&self, name: &str) -> Result<(), Conflict> {
+        check_name(name, NAME_CHARS_MAX)?;
+        let detail = || format!("there is a role `{name}` already: choose another name");
+        match self.roles.iter().any(|it| it.name.to_lowercase() == name.to_lowercase()) {
+            true => Err(Conflict::broken("name-taken", detail())),
+            false => Ok(()),
+        }
+    }
+}
+
+fn described(role: &Role) -> Json {
+    json!({ "id": role.uid.id(), "organization": role.organization.id(), "name": role.name, "permissions": role.permissions })
+}
+
+/// Makes a role in a whole tree.
+#[derive(Debug)]
+pub struct Create {
+    /// The last part of the ids that it gets.
+    pub id: String,
+    /// The top organization of the tree.
+    pub organization: Uid,
+    /// What it is called.
+    pub name: String,
+    /// What it holds, in each organization at first.
+    pub permissions: BTreeSet<Permission>,
+}
+
+impl Operation for Create {
+    type Known = Everywhere;
+
+    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Everywhere, Failure> {
+        Everywhere::read(reader, Some(&self.organization), None).await
+    }
+
+    fn rule(&self, actor: &Actor, _: &Everywhere) -> Rule {
+        let within = actor.holds(&completed(&self.permissions));
+        actor.may_with("create_role", &self.organization, [("within_own_rights", Some(within.into()))])
+    }
+
+    fn plan(&self, _: &Actor, known: &Everywhere, moment: &Moment) -> Result<Plan, Conflict> {
+        known.check_root()?;
+        known.check_free(&self.name)?;
+        let here = known.roles.iter().filter(|it| it.organization == self.organization).count();
+        if here >= moment.limits.roles_max {
+            let detail = format!("an organization has at most {} roles", moment.limits.roles_max);
+            return Err(Conflict::broken("too-many-roles", detail));
+        }
+        let make = |organization: &Uid| {
+            let uid = Uid::new(Role::KIND, format!("{}/{}", organization.id(), self.id))?;
+            Ok(Role::new(uid, organization.clone(), self.name.clone(), completed(&self.permissions)))
+        };
+        let made: Vec<Role> = known.organizations.iter().map(make).collect::<Result<_, Conflict>>()?;
+        let answer = made.first().map(described).ok_or(Conflict::Missing)?;
+        Ok(Plan { changes: made.iter().map(|it| Change::Create(it.write())).collect(), answer, secret: None })
+    }
+}
+
+/// Gives a role another name in a whole tree.
+#[derive(Debug)]
+pub struct Rename {
+    /// The role in the top organization.
+    pub role: Uid,
+    /// What it is called from now on.
+    pub name: String,
+}
+
+impl Operation for Rename {
+    type Known = Everywhere;
+
+    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Everywhere, Failure> {
+        Everywhere::of(reader, &self.role).await
+    }
+
+    fn rule(&self, actor: &Actor, _: &Everywhere) -> Rule {
+        actor.may("edit_role", &self.role)
+    }
+
+    fn subject(&self) -> Option<&Uid> {
+        Some(&self.role)
+    }
+
+    fn plan(&self, _: &Actor, known: &Everywhere, _: &Moment) -> Result<Plan, Conflict> {
+        let role = known.role()?;
+        known.check_root()?;
+        refuse_admin(role)?;
+        known.check_free(&self.name)?;
+        let renamed = known.named(&role.name).map(|it| Role { name: self.name.clone(), ..it.clone() });
+        let answer = described(&Role { name: self.name.clone(), ..role.clone() });
+        Ok(Plan { changes: renamed.map(|it| Change::Put(it.write())).collect(), answer, secret: None })
+    }
+}
+
+fn refuse_admin(role: &Role) -> Result<(), Conflict> {
+    let detail = "the Admin role is neither renamed nor deleted";
+    if role.is_admin() { Err(Conflict::broken("admin-role", detail)) } else { Ok(()) }
+}
+
+/// What happens to the roles of the same name below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Push {
+    /// Nothing.
+    #[default]
+    None,
+    /// What was changed is changed there too; the rest stays.
+    Changed,
+    /// They hold the same from now on.
+    Overwrite,
+}
+
+/// Switches permissions of a role on and off.
+#[derive(Debug)]
+pub struct EditPermissions {
+    /// Which role.
+    pub role: Uid,
+    /// What changes.
+    pub edit: Edit,
+    /// What happens below.
+    pub push: Push,
+}
+
+impl Operation for EditPermissions {
+    type Known = Everywhere;
+
+    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Everywhere, Failure> {
+        Everywhere::of(reader, &self.role).await
+    }
+
+    fn rule(&self, actor: &Actor, known: &Everywhere) -> Rule {
+        let after = known.role.as_ref().and_then(|role| self.edit.apply(&role.permissions).ok());
+        // A contradiction gives nothing; the plan says what is wrong with it.
+        let within = after.is_none_or(|after| actor.holds(&after));
+        actor.may_with("edit_role_permissions", &self.role, [("within_own_rights", Some(within.into()))])
+    }
+
+    fn subject(&self) -> Option<&Uid> {
+        Some(&self.role)
+    }
+
+    fn plan(&self, actor: &Actor, known: &Everywhere, _: &Moment) -> Result<Plan, Conflict> {
+        let role = known.role()?;
+        let after = Role { permissions: self.edit.apply(&role.permissions)?, ..role.clone() };
+        let mut changed = vec![after.clone()];
+        for below in known.named(&role.name).filter(|it| it.uid != role.uid) {
+            let permissions = match self.push {
+                Push::None => continue,
+                Push::Changed => self.edit.apply(&below.permissions)?,
+                Push::Overwrite => after.permissions.clone(),
+            };
+            changed.push(Role { permissions, ..below.clone() });
+        }
+        for role in &changed {
+            check_lock_out(role)?;
+        }
+        let is_own = |it: &&Role| actor.user.as_ref().is_some_and(|user| user.role == it.uid);
+        if changed.iter().find(is_own).is_some_and(|it| !actor.holds(&it.permissions)) {
+            return Err(Conflict::broken("own-role", "nobody raises the own role"));
+        }
+        Ok(Plan {
+            changes: changed.iter().map(|it| Change::Put(it.write())).collect(),
+            answer: described(&after),
+            secret: None,
+        })
+    }
+}
+
+/// Somebody must stay able to change the roles back.
+fn check_lock_out(role: &Role) -> Result<(), Conflict> {
+    match ADMIN_KEEPS.iter().find(|it| role.is_admin() && !role.permissions.contains(**it)) {
+        Some(lost) => Err(Conflict::broken("admin-role", format!("the Admin role keeps `{lost}`"))),
+        None => Ok(()),
+    }
+}
+
+/// Deletes a role in a whole tree; its people get another one.
+#[derive(Debug)]
+pub struct Delete {
+    /// The role in the top organization.
+    pub role: Uid,
+    /// What its people get, there; below they get the one of the same name.
+    pub replacement: Uid,
+}
+
+/// What is known of two roles.
+#[derive(Debug)]
+pub struct Replacing {
+    everywhere: Everywhere,
+    replacement: Option<Role>,
+    holders: Vec<User>,
+    invited: Vec<Uid>,
+}
+
+impl Operation for Delete {
+    type Known = Replacing;
+
+    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Replacing, Failure> {
+        let everywhere = Everywhere::of(reader, &self.role).await?;
+        let (mut holders, mut invited) = (Vec::new(), Vec::new());
+        if let Some(role) = &everywhere.role {
+            for role in everywhere.named(&role.name) {
+                holders.extend(reader.holders(&role.uid).await?);
+                invited.extend(
+                    reader.referring("Invitation", "role", &role.uid).await?.into_iter().map(|it| it.uid),
+                );
+            }
+        }
+        Ok(Replacing { everywhere, replacement: reader.role(&self.replacement).await?, holders, invited })
+    }
+
+    fn rule(&self, actor: &Actor, known: &Replacing) -> Rule {
+        let within = actor.gives(known.replacement.as_ref());
+        actor.may_with(
+            "delete_role",
+            &self.role,
+            [("replacement", to(&self.replacement)), ("within_own_rights", within)],
+        )
+    }
+
+    fn subject(&self) -> Option<&Uid> {
+        Some(&self.role)
+    }
+
+    fn plan(&self, _: &Actor, known: &Replacing, _: &Moment) -> Result<Plan, Conflict> {
+        let role = known.everywhere.role()?;
+        refuse_admin(role)?;
+        known.everywhere.check_root()?;
+        let replacement = known.replacement.as_ref().filter(|it| it.organization == role.organization);
+        let replacement = replacement.ok_or(Conflict::Destination)?;
+        if replacement.uid == role.uid {
+            return Err(Conflict::broken("same-role", "a role cannot replace itself"));
+        }
+        let mut changes = Vec::new();
+        for holder in &known.holders {
+            let instead =
+                known.everywhere.named(&replacement.name).find(|it| it.organization == holder.organization);
+            let instead = instead.ok_or(Conflict::Destination)?.uid.clone();
+            changes.push(Change::Put(User { role: instead, ..holder.clone() }.write()));
+        }
+        changes.extend(known.invited.iter().cloned().map(Change::Remove));
+        changes.extend(known.everywhere.named(&role.name).map(|it| Change::Remove(it.uid.clone())));
+        Ok(Plan { changes, ..Plan::default() })
+    }
+}
