@@ -49,7 +49,6 @@ fn is_small(context: &Map<String, Json>) -> bool {
     context.is_empty() || serde_json::to_vec(context).is_ok_and(|json| json.len() <= CACHED_CONTEXT_BYTES_MAX)
 }
 
-
 /// Anything with a type and an id may turn out to be an entity; loading one too many does no harm.
 fn named(value: &Json, found: &mut BTreeSet<Uid>) {
     match value {

@@ -38,8 +38,7 @@ impl PolicySnapshot {
             Err(error) => Verdict::error(error),
         };
         let by_himself = decide(None);
-        let is_settled =
-            by_himself.allowed || !by_himself.errors.is_empty() || by_himself.refuse.is_some();
+        let is_settled = by_himself.allowed || !by_himself.errors.is_empty() || by_himself.refuse.is_some();
         match self.grant_in(query, slice).filter(|_| !is_settled) {
             Some(grant) => decide(Some(share::share(grant, now_ms))).after(by_himself),
             None => by_himself,

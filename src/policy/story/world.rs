@@ -45,7 +45,10 @@ pub(super) fn resolve(world: &World, name: &str) -> Result<Uid, String> {
 }
 
 fn pair(name: &str) -> Option<(&str, &str)> {
-    name.strip_prefix("Grant(")?.strip_suffix(')')?.split_once(',').filter(|(device, grantee)| !device.contains('(') && !grantee.contains('('))
+    name.strip_prefix("Grant(")?
+        .strip_suffix(')')?
+        .split_once(',')
+        .filter(|(device, grantee)| !device.contains('(') && !grantee.contains('('))
 }
 
 /// Makes one `[[after]]` happen.
