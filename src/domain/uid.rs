@@ -26,6 +26,8 @@ pub enum UidError {
 }
 
 impl Uid {
+    /// The type of grants.
+    pub const GRANT: &'static str = "Grant";
     /// The longest id, in bytes.
     pub const ID_BYTES_MAX: usize = 256;
 
@@ -47,7 +49,7 @@ impl Uid {
             hash.update(part.as_bytes());
         }
         let id: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Self { kind: "Grant".into(), id: id.into() }
+        Self { kind: Self::GRANT.into(), id: id.into() }
     }
 
     /// Reads `Type::id` or `Ns::Type::"id"` as a person types it on a command line.

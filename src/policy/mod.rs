@@ -6,6 +6,7 @@ mod guard;
 mod prepared;
 mod residual;
 mod schema;
+mod share;
 mod snapshot;
 mod source;
 pub mod story;
