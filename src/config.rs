@@ -23,7 +23,7 @@ pub use environment::Environment;
 pub use route::{
     CreatesConfig, FilterConfig, MessageConfig, OneOrMany, ResourceConfig, RouteConfig, Text, WhenConfig,
 };
-pub use tables::{Cache, Control, Entities, Gateway, Limits, Overflow, Policies, Records, Store};
+pub use tables::{Cache, Control, Entities, Gateway, Limits, Overflow, Policies, Records, Sharing, Store};
 pub use upstream::{Credentials, Forwarded, HostRule, Place, Upstream};
 pub use values::{HeaderField, HttpUrl, Secret};
 
@@ -55,6 +55,8 @@ pub struct Config {
     pub control: Control,
     /// The device API behind the gateway.
     pub upstream: Upstream,
+    /// The bounds of organizations.
+    pub sharing: Sharing,
     /// The policy folder.
     pub policies: Policies,
     /// The folder of static entities.
@@ -145,6 +147,7 @@ struct Sections {
     gateway: Option<Gateway>,
     control: Option<Control>,
     upstream: Option<Upstream>,
+    sharing: Option<Sharing>,
     policies: Option<Policies>,
     entities: Option<Entities>,
     store: Option<Store>,
@@ -166,6 +169,7 @@ impl Sections {
             upstream,
             gateway: self.gateway.unwrap_or_default(),
             control: self.control.unwrap_or_default(),
+            sharing: self.sharing.unwrap_or_default(),
             policies: self.policies.unwrap_or_default(),
             entities: self.entities.unwrap_or_default(),
             store: self.store.unwrap_or_default(),
@@ -179,7 +183,7 @@ impl Sections {
     }
 }
 
-const TABLES: &str = "[gateway], [control], [upstream], [policies], [entities], [store], [authentication], \
+const TABLES: &str = "[gateway], [control], [upstream], [sharing], [policies], [entities], [store], [authentication], \
                       [records], [cache], [limits] and [[route]]";
 
 /// Reads table by table, so that one mistake does not hide the others.
@@ -197,6 +201,7 @@ impl Reader<'_> {
                 "gateway" => sections.gateway = self.read(value),
                 "control" => sections.control = self.read(value),
                 "upstream" => sections.upstream = self.read(value),
+                "sharing" => sections.sharing = self.read(value),
                 "policies" => sections.policies = self.read(value),
                 "entities" => sections.entities = self.read(value),
                 "store" => sections.store = self.read(value),

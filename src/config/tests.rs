@@ -28,6 +28,7 @@ fn the_example_shows_the_defaults() {
     assert_eq!(example.gateway, minimal.gateway);
     assert_eq!(example.control, minimal.control);
     assert_eq!(example.upstream, minimal.upstream);
+    assert_eq!(example.sharing, minimal.sharing);
     assert_eq!(example.policies, minimal.policies);
     assert_eq!(example.entities, minimal.entities);
     assert_eq!(example.store, minimal.store);

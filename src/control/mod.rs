@@ -1,6 +1,7 @@
 //! The control listener: health, metrics and the OpenID Authorization API, never on the gateway's port.
 
 mod access;
+mod api;
 mod caller;
 mod error;
 mod health;
@@ -21,6 +22,7 @@ use utoipa_axum::routes;
 
 use crate::decision::Decider;
 use crate::domain::{ActionName, Revision, Uid};
+use crate::sharing::Sharing;
 
 pub use caller::OperatorToken;
 use caller::Security;
@@ -42,6 +44,8 @@ pub type Recorder = Arc<dyn Fn(AskedRecord) + Send + Sync>;
 pub struct Control {
     /// Decides what is asked.
     pub decider: Arc<Decider>,
+    /// Does what the sharing API is asked; without it there is no sharing API.
+    pub sharing: Option<Arc<Sharing>>,
     /// Whether the process can serve.
     pub probe: Probe,
     /// The metrics.
@@ -87,6 +91,8 @@ impl Default for Limits {
 /// One decision that somebody asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskedRecord {
+    /// Where it was asked: method and path pattern.
+    pub route: Arc<str>,
     /// Who asked: a principal, or the operator where there is none.
     pub asked_by: Option<Uid>,
     /// About whom.
@@ -119,6 +125,7 @@ pub struct AskedRecord {
     tags(
         (name = "health", description = "Whether the process can serve"),
         (name = "access", description = "OpenID AuthZEN Authorization API 1.0"),
+        (name = "sharing", description = "Organizations, roles, people, invitations, devices and keys"),
     )
 )]
 struct Document;
@@ -127,12 +134,13 @@ impl Control {
     /// The routes of the control listener, ready to be served.
     pub fn router(self) -> Router {
         let limits = self.limits.clone();
-        let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+        let routes = OpenApiRouter::with_openapi(Document::openapi())
             .routes(routes!(health::live))
             .routes(routes!(health::ready))
             .routes(routes!(health::metrics))
-            .merge(access::routes())
-            .split_for_parts();
+            .merge(access::routes());
+        let routes = if self.sharing.is_some() { routes.merge(api::routes()) } else { routes };
+        let (router, document) = routes.split_for_parts();
         let document: Arc<str> = document.to_json().unwrap_or_default().into();
         let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         router

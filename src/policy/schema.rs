@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use cedar_policy::{Context, EntityId, EntityNamespace, EntityTypeName, EntityUid, SchemaFragment};
-use cedar_policy_core::{ast, validator::types::Type};
+use cedar_policy_core::{ast, validator::ValidatorEntityTypeKind, validator::types::Type};
 use serde_json::{Map, Value as Json};
 
 use crate::domain::{ActionName, Uid};
@@ -32,6 +32,7 @@ struct Kind {
     name: EntityTypeName,
     attributes: BTreeSet<String>,
     visible_by: Option<ActionName>,
+    ids: Vec<String>,
 }
 
 impl Action {
@@ -76,6 +77,11 @@ impl Vocabulary {
 
     pub(super) fn declares(&self, kind: &str, attribute: &str) -> bool {
         self.kinds.get(kind).is_some_and(|it| it.attributes.contains(attribute))
+    }
+
+    /// The ids of an enumerated type.
+    pub(super) fn ids(&self, kind: &str) -> &[String] {
+        self.kinds.get(kind).map_or(&[], |it| &it.ids)
     }
 
     pub(super) fn kinds(&self) -> impl Iterator<Item = &str> {
@@ -172,7 +178,13 @@ fn kinds_of(
             Some(action) if actions.contains_key(action.as_str()) => Some(ActionName::from(action)),
             Some(action) => return Err(format!("@visible_by of `{name}` names no action: `{action}`")),
         };
-        kinds.insert(name.to_string(), Kind { name: name.clone(), attributes, visible_by });
+        let ids = match core.get_entity_type(name.as_ref()).map(|it| &it.kind) {
+            Some(ValidatorEntityTypeKind::Enum(ids)) => {
+                ids.iter().map(|id| AsRef::<str>::as_ref(id).to_owned()).collect()
+            }
+            _ => Vec::new(),
+        };
+        kinds.insert(name.to_string(), Kind { name: name.clone(), attributes, visible_by, ids });
     }
     Ok(kinds)
 }

@@ -104,6 +104,12 @@ impl PolicySnapshot {
         self.vocabulary.kinds()
     }
 
+    /// The ids of an enumerated entity type; none where the type has any id.
+    #[must_use]
+    pub fn ids(&self, kind: &str) -> &[String] {
+        self.vocabulary.ids(kind)
+    }
+
     /// Whether the schema declares this attribute for this entity type.
     #[must_use]
     pub fn declares(&self, kind: &str, attribute: &str) -> bool {

@@ -13,12 +13,19 @@ use crate::control::{AskedRecord, Control, Limits, OperatorToken, Readiness, Soo
 use crate::domain::Uid;
 use crate::identity::{Authenticator, Caller, Challenge};
 use crate::server::parts::Parts;
+use crate::sharing::{self, Sharing};
 
 /// The control listener's routes over the running parts.
 pub(super) fn router(config: &Config, parts: &Parts, metrics: PrometheusHandle, runtime: &Handle) -> Router {
     let gateway = &parts.gateway;
     let control = Control {
         decider: gateway.decider.clone(),
+        sharing: Some(Sharing::new(
+            gateway.decider.clone(),
+            parts.store.clone(),
+            runtime.clone(),
+            sharing::Limits { depth_max: config.sharing.depth_max, ..sharing::Limits::default() },
+        )),
         probe: probe(parts),
         metrics: Arc::new(move || metrics.render()),
         authenticate: authenticate(gateway.authenticator.clone()),
@@ -80,7 +87,7 @@ fn recorder(log: Arc<Log>, runtime: Handle) -> Arc<dyn Fn(AskedRecord) + Send + 
                 it.policies = asked.reasons;
                 it.policy_revision = Some(asked.policy_revision);
                 it.store_revision = asked.store_revision;
-                it.route = Some("POST /access/v1/evaluation".into());
+                it.route = Some(asked.route);
             });
             record.finish(200);
         });

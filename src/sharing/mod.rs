@@ -177,6 +177,11 @@ impl Sharing {
         self.runtime.spawn(work).await.unwrap_or(Err(Failure::Ended))
     }
 
+    /// The newest revision.
+    pub async fn head(&self) -> Result<Revision, Failure> {
+        Ok(self.store.head().await?)
+    }
+
     async fn attempts<O: Operation>(
         &self,
         actor: Option<Uid>,

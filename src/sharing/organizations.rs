@@ -78,7 +78,9 @@ pub(super) fn check_name(name: &str, chars_max: usize) -> Result<(), Conflict> {
     )))
 }
 
-fn described(organization: &Organization) -> Json {
+/// An organization as the API shows it.
+#[must_use]
+pub fn described(organization: &Organization) -> Json {
     json!({ "id": organization.uid.id(), "name": organization.name, "parent": organization.parent.as_ref().map(Uid::id),
             "plan": organization.plan })
 }

@@ -16,11 +16,17 @@ pub(super) struct Asking<'a> {
     caller: Caller,
     session: Session,
     request_id: &'a str,
+    route: &'static str,
 }
 
 impl<'a> Asking<'a> {
-    pub(super) fn new(control: &'a Control, caller: Caller, request_id: &'a str) -> Self {
-        Self { control, caller, session: control.decider.pin(), request_id }
+    pub(super) fn new(
+        control: &'a Control,
+        caller: Caller,
+        request_id: &'a str,
+        route: &'static str,
+    ) -> Self {
+        Self { control, caller, session: control.decider.pin(), request_id, route }
     }
 
     /// Answers one question.
@@ -104,6 +110,7 @@ impl<'a> Asking<'a> {
         };
         let query = &evaluation.query;
         (self.control.recorder)(AskedRecord {
+            route: self.route.into(),
             asked_by: self.caller.uid().cloned(),
             principal: query.principal.clone(),
             action: query.action.clone(),

@@ -121,7 +121,7 @@ pub(super) struct ConfigurationBody {
 /// A refusal (RFC 9457).
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `problem` renders")]
-pub(super) struct ProblemBody {
+pub(in crate::control) struct ProblemBody {
     /// A URN that ends in a stable code.
     r#type: String,
     /// The status in words.

@@ -24,8 +24,9 @@ use crate::control::caller::Caller;
 use crate::control::rim::RequestId;
 use crate::control::{Control, ControlError};
 
+pub(super) use crate::control::access::form::ProblemBody;
 use crate::control::access::form::{
-    ConfigurationBody, DecisionBody, EvaluationBody, EvaluationsAnswerBody, EvaluationsBody, ProblemBody,
+    ConfigurationBody, DecisionBody, EvaluationBody, EvaluationsAnswerBody, EvaluationsBody,
 };
 
 /// The routes of the Authorization API.
@@ -82,7 +83,7 @@ async fn evaluation(
     request: Request,
 ) -> Result<Json<DecisionBody>, ControlError> {
     let (caller, body) = control.receive(request).await?;
-    let asking = Asking::new(&control, caller, &id.0);
+    let asking = Asking::new(&control, caller, &id.0, "POST /access/v1/evaluation");
     asking.one(&body, &Map::new()).await.map(Json)
 }
 
@@ -101,7 +102,7 @@ async fn evaluations(
     request: Request,
 ) -> Result<Response, ControlError> {
     let (caller, body) = control.receive(request).await?;
-    let asking = Asking::new(&control, caller, &id.0);
+    let asking = Asking::new(&control, caller, &id.0, "POST /access/v1/evaluations");
     let semantic = Semantic::of(&body)?;
     let items = request::evaluations(&body)?;
     if items.is_empty() {
@@ -130,7 +131,7 @@ impl Control {
 }
 
 /// The specification's errors have no 415: a wrong type of content is a malformed request.
-fn check_media_type(headers: &HeaderMap) -> Result<(), ControlError> {
+pub(super) fn check_media_type(headers: &HeaderMap) -> Result<(), ControlError> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let is_json = matches!((values.next(), values.next()), (Some(only), None) if only
         .to_str()
@@ -139,7 +140,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), ControlError> {
     is_json.then_some(()).ok_or_else(wrong)
 }
 
-async fn read(body: Body, bytes_max: usize) -> Result<bytes::Bytes, ControlError> {
+pub(super) async fn read(body: Body, bytes_max: usize) -> Result<bytes::Bytes, ControlError> {
     match Limited::new(body, bytes_max).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ControlError::TooLarge(bytes_max)),

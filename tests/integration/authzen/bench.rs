@@ -60,6 +60,7 @@ impl Bench {
         let (kept, probed) = (records.clone(), readiness.clone());
         let control = Control {
             decider,
+            sharing: None,
             probe: Arc::new(move || {
                 let found = probed.lock().unwrap().clone();
                 Box::pin(async move { found })

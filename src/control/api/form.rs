@@ -1,0 +1,148 @@
+//! What the OpenAPI document says of answers.
+#![expect(dead_code, reason = "describes what `sharing` answers as JSON")]
+
+use std::collections::BTreeMap;
+
+use utoipa::{IntoResponses, ToSchema};
+
+use crate::control::access::ProblemBody;
+
+/// An organization.
+#[derive(ToSchema)]
+pub(super) struct OrganizationBody {
+    id: String,
+    name: String,
+    /// The organization above it; a root has none.
+    parent: Option<String>,
+    plan: Option<String>,
+    /// After a write: the revision from which on it counts.
+    revision: Option<u64>,
+}
+
+/// A role.
+#[derive(ToSchema)]
+pub(super) struct RoleBody {
+    id: String,
+    organization: String,
+    name: String,
+    /// What its holders may do in the organization.
+    permissions: Vec<String>,
+    /// After a write: the revision from which on it counts.
+    revision: Option<u64>,
+}
+
+/// A person.
+#[derive(ToSchema)]
+pub(super) struct UserBody {
+    id: String,
+    organization: String,
+    role: String,
+    /// `pending`, `active`, `inactive` or `suspended`.
+    status: String,
+    email: Option<String>,
+    name: Option<String>,
+    /// After a write: the revision from which on it counts.
+    revision: Option<u64>,
+}
+
+/// An invitation.
+#[derive(ToSchema)]
+pub(super) struct InvitationBody {
+    id: String,
+    organization: String,
+    role: String,
+    email: String,
+    inviter: String,
+    /// The person that it brings to life.
+    user: String,
+    /// `open`, `accepted` or `withdrawn`.
+    status: String,
+    created: String,
+    expires: String,
+    /// What the link is made of: shown once, to who invited; a repeated request does not show it again.
+    token: Option<String>,
+    /// After a write: the revision from which on it counts.
+    revision: Option<u64>,
+}
+
+/// A device.
+#[derive(ToSchema)]
+pub(super) struct DeviceBody {
+    id: String,
+    organization: String,
+    owner: Option<String>,
+    name: String,
+    template: Option<String>,
+    tags: Vec<String>,
+    metadata: BTreeMap<String, String>,
+    /// After a write: the revision from which on it counts.
+    revision: Option<u64>,
+}
+
+/// An API key, without the key itself.
+#[derive(ToSchema)]
+pub(super) struct KeyBody {
+    id: String,
+    name: String,
+    /// Whom it speaks for, as `Type::"id"`.
+    principal: String,
+    created: String,
+    expires: Option<String>,
+    revoked: Option<String>,
+    /// The key: shown once, when it is made.
+    key: Option<String>,
+}
+
+/// Who is asking.
+#[derive(ToSchema)]
+pub(super) struct MeBody {
+    /// `Type::"id"`; the operator has none.
+    principal: Option<String>,
+    user: Option<UserBody>,
+    organization: Option<OrganizationBody>,
+    role: Option<RoleBody>,
+    /// What the actions are about, as `Type::"id"`.
+    resource: Option<String>,
+    /// What may be done there.
+    actions: Vec<String>,
+}
+
+/// A page of a list.
+#[derive(ToSchema)]
+pub(super) struct PageBody<T> {
+    items: Vec<T>,
+    /// The cursor of the next page.
+    next: Option<String>,
+}
+
+/// How a request is refused.
+#[derive(IntoResponses)]
+pub(super) enum Refusals {
+    /// Malformed, or it contradicts what is stored.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Malformed(ProblemBody),
+    /// Not authenticated, or without an account.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(ProblemBody),
+    /// Visible, but not permitted.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(ProblemBody),
+    /// There is no such thing, or the caller may not know of it.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(ProblemBody),
+    /// An id is taken, or the store has not reached the revision that was asked for.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Taken(ProblemBody),
+    /// It was changed since the version in `If-Match`.
+    #[response(status = 412, content_type = "application/problem+json")]
+    Outdated(ProblemBody),
+    /// The body is too long.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(ProblemBody),
+    /// The idempotency key belongs to another request.
+    #[response(status = 422, content_type = "application/problem+json")]
+    KeyReused(ProblemBody),
+    /// The store is not available.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemBody),
+}

@@ -1,0 +1,31 @@
+//! The sharing API: each handler reads a request, names an operation and answers.
+
+mod cursor;
+mod devices;
+mod form;
+mod incoming;
+mod invitations;
+mod keys;
+mod me;
+mod organizations;
+mod outgoing;
+mod roles;
+mod users;
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::control::Control;
+
+/// The routes of the sharing API.
+pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
+    OpenApiRouter::new()
+        .merge(me::routes())
+        .merge(organizations::routes())
+        .merge(roles::routes())
+        .merge(users::routes())
+        .merge(invitations::routes())
+        .merge(devices::routes())
+        .merge(keys::routes())
+}

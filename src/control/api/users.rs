@@ -1,0 +1,189 @@
+//! People.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use http::{HeaderMap, Uri};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::control::api::devices;
+use crate::control::api::form::{DeviceBody, PageBody, Refusals, UserBody};
+use crate::control::api::incoming::{Incoming, Nothing, PageForm, entity, query_of};
+use crate::control::api::outgoing::{broken, changed, gone};
+use crate::control::{Control, ControlError};
+use crate::domain::Entity;
+use crate::domain::nouns::{Device, Organization, Role, User};
+use crate::sharing::Listing;
+use crate::sharing::people::{ChangeRole, Delete, Rename, SetStatus, Transfer, Verb, described};
+
+/// The routes about them.
+pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
+    OpenApiRouter::new()
+        .routes(routes!(read, rename, delete))
+        .routes(routes!(change_role))
+        .routes(routes!(suspend))
+        .routes(routes!(activate))
+        .routes(routes!(sign_out))
+        .routes(routes!(transfer))
+        .routes(routes!(list_devices))
+}
+
+pub(super) fn shown(entity: &Entity) -> Result<Value, ControlError> {
+    User::read(entity).map(|it| described(&it)).map_err(broken)
+}
+
+/// A new name.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RenameForm {
+    /// What people call the person from now on.
+    name: String,
+}
+
+/// Another role.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RoleForm {
+    /// The id of a role of the same organization.
+    role: String,
+}
+
+/// Another organization.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TransferForm {
+    /// The id of the organization.
+    organization: String,
+    /// The id of the role there.
+    role: String,
+    /// Whether the person's devices move along; else they stay, and nobody owns them.
+    #[serde(default)]
+    with_devices: bool,
+}
+
+/// Shows a person.
+#[utoipa::path(get, path = "/api/v1/users/{id}", tag = "sharing", security(("bearer" = [])), params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = UserBody), Refusals))]
+async fn read(
+    State(control): State<Arc<Control>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ControlError> {
+    let actor = control.reader(&headers).await?;
+    control.show(actor.as_ref(), "view_user", &entity(User::KIND, &id)?, shown).await
+}
+
+/// Renames a person.
+#[utoipa::path(patch, path = "/api/v1/users/{id}", tag = "sharing", security(("bearer" = [])), request_body = RenameForm, params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = UserBody), Refusals))]
+async fn rename(
+    State(control): State<Arc<Control>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ControlError> {
+    let uid = entity(User::KIND, &id)?;
+    let incoming: Incoming<RenameForm> = control.incoming(request).await?;
+    let operation = Rename { user: uid, name: incoming.body.name.clone() };
+    Ok(changed(control.perform(incoming, operation).await?))
+}
+
+/// Deletes an account; its devices stay, and nobody owns them.
+#[utoipa::path(delete, path = "/api/v1/users/{id}", tag = "sharing", security(("bearer" = [])), params(("id" = String, Path, description = "the id")), responses((status = 204, description = "gone"), Refusals))]
+async fn delete(
+    State(control): State<Arc<Control>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ControlError> {
+    let uid = entity(User::KIND, &id)?;
+    let incoming: Incoming<Nothing> = control.incoming(request).await?;
+    let operation = Delete { user: uid };
+    Ok(gone(control.perform(incoming, operation).await?))
+}
+
+/// Gives a person another role.
+#[utoipa::path(put, path = "/api/v1/users/{id}/role", tag = "sharing", security(("bearer" = [])), request_body = RoleForm, params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = UserBody), Refusals))]
+async fn change_role(
+    State(control): State<Arc<Control>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ControlError> {
+    let uid = entity(User::KIND, &id)?;
+    let incoming: Incoming<RoleForm> = control.incoming(request).await?;
+    let operation = ChangeRole { user: uid, role: entity(Role::KIND, &incoming.body.role)? };
+    Ok(changed(control.perform(incoming, operation).await?))
+}
+
+/// Closes an account until further notice.
+#[utoipa::path(post, path = "/api/v1/users/{id}/suspend", tag = "sharing", security(("bearer" = [])), params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = UserBody), Refusals))]
+async fn suspend(
+    State(control): State<Arc<Control>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ControlError> {
+    let uid = entity(User::KIND, &id)?;
+    let incoming: Incoming<Nothing> = control.incoming(request).await?;
+    let operation = SetStatus { user: uid, verb: Verb::Suspend };
+    Ok(changed(control.perform(incoming, operation).await?))
+}
+
+/// Opens a suspended account again.
+#[utoipa::path(post, path = "/api/v1/users/{id}/activate", tag = "sharing", security(("bearer" = [])), params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = UserBody), Refusals))]
+async fn activate(
+    State(control): State<Arc<Control>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ControlError> {
+    let uid = entity(User::KIND, &id)?;
+    let incoming: Incoming<Nothing> = control.incoming(request).await?;
+    let operation = SetStatus { user: uid, verb: Verb::Activate };
+    Ok(changed(control.perform(incoming, operation).await?))
+}
+
+/// Ends everything that was issued to a person until now.
+#[utoipa::path(post, path = "/api/v1/users/{id}/sign-out", tag = "sharing", security(("bearer" = [])), params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = UserBody), Refusals))]
+async fn sign_out(
+    State(control): State<Arc<Control>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ControlError> {
+    let uid = entity(User::KIND, &id)?;
+    let incoming: Incoming<Nothing> = control.incoming(request).await?;
+    let operation = SetStatus { user: uid, verb: Verb::SignOut };
+    Ok(changed(control.perform(incoming, operation).await?))
+}
+
+/// Moves a person to another organization of the tree.
+#[utoipa::path(post, path = "/api/v1/users/{id}/transfer", tag = "sharing", security(("bearer" = [])), request_body = TransferForm, params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = UserBody), Refusals))]
+async fn transfer(
+    State(control): State<Arc<Control>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ControlError> {
+    let uid = entity(User::KIND, &id)?;
+    let incoming: Incoming<TransferForm> = control.incoming(request).await?;
+    let operation = Transfer {
+        user: uid,
+        organization: entity(Organization::KIND, &incoming.body.organization)?,
+        role: entity(Role::KIND, &incoming.body.role)?,
+        with_devices: incoming.body.with_devices,
+    };
+    Ok(changed(control.perform(incoming, operation).await?))
+}
+
+/// Lists the devices of a person.
+#[utoipa::path(get, path = "/api/v1/users/{id}/devices", tag = "sharing", security(("bearer" = [])), params(("id" = String, Path, description = "the id"), PageForm), responses((status = 200, description = "what was asked for", body = PageBody<DeviceBody>), Refusals))]
+async fn list_devices(
+    State(control): State<Arc<Control>>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Json<Value>, ControlError> {
+    let actor = control.reader(&headers).await?;
+    let of = entity(User::KIND, &id)?;
+    let listing = Listing { gate: "view_user", of, kind: Device::KIND, label: "owner", view: "view" };
+    control.page(actor.as_ref(), listing, &query_of(&uri)?, devices::shown).await
+}
