@@ -290,6 +290,13 @@ impl Session {
         Ok(warm.get(principal).and_then(|it| it.value.attribute_id(name)))
     }
 
+    /// The time that a principal's attribute holds, in milliseconds since 1970.
+    pub async fn attribute_ms(&self, principal: &Uid, name: &str) -> Result<Option<i64>, Refused> {
+        let stamp = self.decider.facts.feed().stamp();
+        let warm = self.closures(vec![principal.clone()], stamp).await?;
+        Ok(warm.get(principal).and_then(|it| it.value.attribute_ms(name)))
+    }
+
     /// For each resource, all of `query.resource`'s type: may the query's action be done on it?
     ///
     /// Decided as a set by the policies' residual where they allow it, one by one where not.

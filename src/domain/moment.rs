@@ -10,14 +10,20 @@ pub fn datetime(at_ms: i64) -> Json {
     json!({ "__extn": { "fn": "datetime", "arg": rfc3339(at_ms) } })
 }
 
-/// The moment that a `datetime` in Cedar's JSON format is about, if it is in the form that [`datetime`] writes.
+/// The moment that a `datetime` in Cedar's JSON format is about: one that [`datetime`] wrote, or Cedar
+/// itself, which counts from 1970.
 #[must_use]
 pub fn millis(value: &Json) -> Option<i64> {
     let call = value.get("__extn")?;
-    if call.get("fn")?.as_str()? != "datetime" {
-        return None;
+    match call.get("fn")?.as_str()? {
+        "datetime" => parse(call.get("arg")?.as_str()?),
+        "duration" => call.get("arg")?.as_str()?.strip_suffix("ms")?.parse().ok(),
+        "offset" => {
+            let [from, by] = call.get("args")?.as_array()?.as_slice() else { return None };
+            millis(from)?.checked_add(millis(by)?)
+        }
+        _ => None,
     }
-    parse(call.get("arg")?.as_str()?)
 }
 
 /// The moment as people read it, in UTC.
@@ -86,6 +92,11 @@ mod tests {
         }
         assert_eq!(parse("2026-01-01"), Some(1_767_225_600_000));
         assert_eq!(parse("2026-01-01T12:00:00Z"), Some(1_767_268_800_000));
+        let cedars = json!({ "__extn": { "fn": "offset", "args": [
+            { "__extn": { "fn": "datetime", "arg": "1970-01-01" } },
+            { "__extn": { "fn": "duration", "arg": "-5ms" } },
+        ] } });
+        assert_eq!(millis(&cedars), Some(-5));
         for bad in ["", "soon", "2026-01-01T12:00:00+0100", "2026-01-01T12:00", "é026-01-01"] {
             assert_eq!(parse(bad), None, "{bad}");
         }

@@ -62,7 +62,8 @@ pub(super) async fn verify(
         return Err(if revoked { Reason::ApiKeyRevoked } else { Reason::ApiKeyExpired }.into());
     }
     let expires_at = key.expires_ms.and_then(|end| u64::try_from(end / 1000).ok());
-    Ok(Arc::new(Principal { uid: key.principal, method: Method::ApiKey, expires_at }))
+    let issued_at = u64::try_from(key.created_ms / 1000).ok();
+    Ok(Arc::new(Principal { uid: key.principal, method: Method::ApiKey, issued_at, expires_at }))
 }
 
 /// The one place that looks a key up: a cache bound to the store's stamps belongs here.

@@ -34,7 +34,7 @@ pub(super) enum Subject {
     /// The claim is the id.
     Known(Arc<Principal>),
     /// The claim is an address, which must be looked up each time: it can pass to someone else.
-    Email { kind: Arc<str>, email: Arc<str>, expires_at: Option<u64> },
+    Email { kind: Arc<str>, email: Arc<str>, issued_at: Option<u64>, expires_at: Option<u64> },
 }
 
 /// A token that was verified, and what its verification hangs on.
@@ -115,13 +115,14 @@ impl Issuer {
     fn subject(&self, claims: &Map<String, Json>, exp: f64) -> Result<Subject, Reason> {
         // `check_times` has bounded it, and the end of a fraction of a second may come early.
         let expires_at = Some(exp as u64);
+        let issued_at = claims.get("iat").and_then(Json::as_f64).map(|at| at as u64);
         if self.claim == "email" {
             let email = claims::verified_email(claims)?.into();
-            return Ok(Subject::Email { kind: Arc::clone(&self.kind), email, expires_at });
+            return Ok(Subject::Email { kind: Arc::clone(&self.kind), email, issued_at, expires_at });
         }
         let id = claims::subject(claims, &self.claim)?;
         let uid = Uid::new(Arc::clone(&self.kind), id).map_err(|_| Reason::SubjectInvalid)?;
-        Ok(Subject::Known(Arc::new(Principal { uid, method: Method::Jwt, expires_at })))
+        Ok(Subject::Known(Arc::new(Principal { uid, method: Method::Jwt, issued_at, expires_at })))
     }
 
     /// Verifies with the present keys, and once more with newer ones when these do not fit.

@@ -54,6 +54,8 @@ pub struct Principal {
     pub uid: Uid,
     /// How it showed that.
     pub method: Method,
+    /// When the credential was issued, in seconds since 1970, if it says so.
+    pub issued_at: Option<u64>,
     /// When the credential ends, in seconds since 1970; open streams end then too.
     pub expires_at: Option<u64>,
 }
@@ -111,8 +113,21 @@ impl Authenticator {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         match self.credential(headers)? {
             Credential::None => Ok(Caller::Anonymous),
-            Credential::Bearer(token) => self.bearer(token, now).await.map(Caller::Known),
-            Credential::ApiKey(text) => self.api_key(text, now).await.map(Caller::Known),
+            Credential::Bearer(token) => self.admit(self.bearer(token, now).await?).await,
+            Credential::ApiKey(text) => self.admit(self.api_key(text, now).await?).await,
+        }
+    }
+
+    /// Refuses what was issued before the principal was signed out, or does not say when it was.
+    async fn admit(&self, principal: Arc<Principal>) -> Result<Caller, Unauthenticated> {
+        let out_ms = match &self.sources.principals {
+            Some(source) => source.signed_out_ms(&principal.uid).await?,
+            None => None,
+        };
+        let issued_ms = principal.issued_at.and_then(|at| i64::try_from(at.saturating_mul(1000)).ok());
+        match out_ms {
+            Some(out_ms) if issued_ms.is_none_or(|at| at <= out_ms) => Err(Reason::SignedOut.into()),
+            _ => Ok(Caller::Known(principal)),
         }
     }
 
@@ -155,11 +170,11 @@ impl Authenticator {
         let clock = Clock { now: now.as_secs_f64(), leeway: self.leeway.as_secs_f64() };
         match self.tokens.verify(token, clock).await? {
             Subject::Known(principal) => Ok(principal),
-            Subject::Email { kind, email, expires_at } => {
+            Subject::Email { kind, email, issued_at, expires_at } => {
                 let source = self.sources.principals.as_ref().ok_or(Reason::PrincipalUnknown)?;
                 let found = source.principal_by_email(&kind, &email).await?;
                 let uid = found.filter(|uid| uid.kind() == &*kind).ok_or(Reason::PrincipalUnknown)?;
-                Ok(Arc::new(Principal { uid, method: Method::Jwt, expires_at }))
+                Ok(Arc::new(Principal { uid, method: Method::Jwt, issued_at, expires_at }))
             }
         }
     }

@@ -15,8 +15,14 @@ pub trait KeySource: Send + Sync {
     fn key_by_hash<'a>(&'a self, hash: &'a [u8; 32]) -> Pending<'a, Option<ApiKey>>;
 }
 
-/// Knows principals by their e-mail address.
+/// Knows principals by their e-mail address, and when they were signed out.
 pub trait PrincipalSource: Send + Sync {
     /// The one principal of this type with this address, which is ASCII and in lower case.
     fn principal_by_email<'a>(&'a self, kind: &'a str, email: &'a str) -> Pending<'a, Option<Uid>>;
+
+    /// When the principal was signed out everywhere, in Unix milliseconds; never, unless a source says so.
+    fn signed_out_ms<'a>(&'a self, principal: &'a Uid) -> Pending<'a, Option<i64>> {
+        let _ = principal;
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }

@@ -45,6 +45,8 @@ pub enum Reason {
     EmailUnverified,
     /// No principal has the e-mail address.
     PrincipalUnknown,
+    /// It was issued before its principal was signed out.
+    SignedOut,
     /// It does not have the form of an API key.
     ApiKeyMalformed,
     /// There is no such API key.
@@ -79,6 +81,7 @@ impl Reason {
             Self::EmailInvalid => "email-invalid",
             Self::EmailUnverified => "email-unverified",
             Self::PrincipalUnknown => "principal-unknown",
+            Self::SignedOut => "signed-out",
             Self::ApiKeyMalformed => "api-key-malformed",
             Self::ApiKeyUnknown => "api-key-unknown",
             Self::ApiKeyExpired => "api-key-expired",

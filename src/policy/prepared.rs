@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use crate::domain::{Entity, Facts, Uid};
 use crate::policy::schema::Vocabulary;
 use crate::policy::time;
+use crate::policy::time::millis_of;
 
 /// An entity with everything that policies can reach from it, flattened and checked.
 ///
@@ -60,6 +61,18 @@ impl Closure {
                     Some(AsRef::<str>::as_ref(uid.eid()).to_owned())
                 }
                 ast::ValueKind::Lit(ast::Literal::String(text)) => Some(text.to_string()),
+                _ => None,
+            },
+            ast::PartialValue::Residual(_) => None,
+        }
+    }
+
+    /// The time that an attribute of the root holds, in milliseconds since 1970.
+    #[must_use]
+    pub fn attribute_ms(&self, name: &str) -> Option<i64> {
+        match self.root_entity()?.get(name)? {
+            ast::PartialValue::Value(value) => match value.value_kind() {
+                ast::ValueKind::ExtensionValue(extension) => millis_of(extension),
                 _ => None,
             },
             ast::PartialValue::Residual(_) => None,

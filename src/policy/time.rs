@@ -53,7 +53,7 @@ fn collect(value: &ast::Value, found: &mut Vec<i64>) {
 }
 
 /// A datetime's value, read from the arguments that would construct it again.
-fn millis_of(extension: &ast::RepresentableExtensionValue) -> Option<i64> {
+pub(super) fn millis_of(extension: &ast::RepresentableExtensionValue) -> Option<i64> {
     let text = ast::RestrictedExpr::from(extension.clone()).to_string();
     if !text.contains("datetime(") {
         return None;

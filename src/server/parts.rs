@@ -47,15 +47,16 @@ pub(super) async fn build(
     if seeded > 0 {
         tracing::info!(entities = seeded, "static entities were written to the store");
     }
-    let sources = Arc::new(Sources { store: store.clone(), runtime: runtime.clone() });
-    let authenticator = Arc::new(authenticator(config, &sources, runtime)?);
-    authenticator.started().await;
     let limits = Limits {
         decisions: config.cache.decisions as u64,
         closures: config.cache.entities as u64,
         load_timeout: config.store.timeout,
     };
     let decider = Decider::new(snapshot, Arc::new(Facts(store.clone())), runtime.clone(), limits);
+    let sources =
+        Arc::new(Sources { store: store.clone(), decider: decider.clone(), runtime: runtime.clone() });
+    let authenticator = Arc::new(authenticator(config, &sources, runtime)?);
+    authenticator.started().await;
     let log = Arc::new(open_log(config)?);
     let gateway = Gateway {
         fields: field_rules(config, &authenticator),

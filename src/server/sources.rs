@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use crate::decision::Decider;
 use crate::domain::{Change, Uid};
 use crate::gateway::Removed;
 use crate::identity::{KeySource, Pending, PrincipalSource, SourceError};
@@ -13,6 +14,7 @@ use crate::store::{ApiKey, Store};
 /// The store as the other modules see it.
 pub(super) struct Sources {
     pub(super) store: Arc<dyn Store>,
+    pub(super) decider: Arc<Decider>,
     pub(super) runtime: tokio::runtime::Handle,
 }
 
@@ -34,6 +36,13 @@ impl PrincipalSource for Sources {
         Box::pin(async move {
             let uid = found.await.map_err(|error| SourceError(Box::new(error)))?;
             uid.map_err(|error| SourceError(Box::new(error)))
+        })
+    }
+
+    fn signed_out_ms<'a>(&'a self, principal: &'a Uid) -> Pending<'a, Option<i64>> {
+        Box::pin(async move {
+            let found = self.decider.pin().attribute_ms(principal, "signed_out").await;
+            found.map_err(|error| SourceError(Box::new(error)))
         })
     }
 }

@@ -27,6 +27,8 @@ mod matrix;
 mod model;
 /// The log of records: nothing is lost without being counted, and nothing can be forged.
 mod records;
+/// The sharing API: each operation allowed, refused, hidden, in conflict; the seed documents' examples.
+mod sharing;
 /// One conformance suite for every database, and what happens between two processes.
 mod store;
 /// Every story holds, and together they reach every policy and action.

@@ -1,0 +1,147 @@
+//! Invitations: one address, one role, one use, thirty days.
+
+use cedargate::sharing::Limits;
+use serde_json::{Value, json};
+
+use super::bench::{ANONYMOUS, Bench, OUTSIDER, STRANGER};
+
+const ALL: &str = "/api/v1/invitations";
+const ACCEPT: &str = "/api/v1/invitations/accept";
+
+fn invite(email: &str) -> Value {
+    json!({ "organization": "home", "role": "home/user", "email": email, "name": "Guest" })
+}
+
+fn token(answer: &Value) -> Value {
+    json!({ "token": answer["token"] })
+}
+
+#[tokio::test]
+async fn whoever_has_the_link_becomes_a_member_once() {
+    let bench = Bench::start().await;
+    bench
+        .expect(&[
+            ("wife", "POST", ALL, invite("x@example.com"), 403, "forbidden"),
+            (OUTSIDER, "POST", ALL, invite("x@example.com"), 404, "no-such-resource"),
+            (ANONYMOUS, "POST", ALL, invite("x@example.com"), 401, "unauthenticated"),
+        ])
+        .await;
+    let made = bench.done("dad", "POST", ALL, invite("Mother@Example.com")).await;
+    assert_eq!((&made["email"], &made["status"]), (&json!("mother@example.com"), &json!("open")));
+    let pending = bench
+        .done("dad", "GET", &format!("/api/v1/users/{}", made["user"].as_str().unwrap()), Value::Null)
+        .await;
+    assert_eq!(pending["status"], "pending");
+    bench
+        .expect(&[
+            (ANONYMOUS, "POST", ACCEPT, token(&made), 401, "unauthenticated"),
+            ("son", "POST", ACCEPT, token(&made), 400, "has-account"),
+            ("mother", "POST", ACCEPT, json!({ "token": "cgi_nothing" }), 404, "no-such-resource"),
+        ])
+        .await;
+    let member = bench.done("mother", "POST", ACCEPT, token(&made)).await;
+    assert_eq!((&member["id"], &member["status"]), (&json!("mother"), &json!("active")));
+    bench
+        .expect(&[
+            ("mother", "POST", ACCEPT, token(&made), 404, "no-such-resource"),
+            (STRANGER, "POST", ACCEPT, token(&made), 404, "no-such-resource"),
+            ("mother", "GET", "/api/v1/me", Value::Null, 200, ""),
+            (
+                "dad",
+                "GET",
+                &format!("/api/v1/users/{}", made["user"].as_str().unwrap()),
+                Value::Null,
+                404,
+                "no-such-resource",
+            ),
+            (
+                "dad",
+                "DELETE",
+                &format!("{ALL}/{}", made["id"].as_str().unwrap()),
+                Value::Null,
+                400,
+                "answered",
+            ),
+        ])
+        .await;
+}
+
+/// Where the issuer's tokens name the pending person already, as with a claim that is an address.
+#[tokio::test]
+async fn the_pending_person_may_be_the_one_that_accepts() {
+    let bench = Bench::start().await;
+    let made = bench.done("dad", "POST", ALL, invite("mother@example.com")).await;
+    let user = made["user"].as_str().unwrap();
+    let member = bench.done(user, "POST", ACCEPT, token(&made)).await;
+    assert_eq!((&member["id"], &member["status"]), (&json!(user), &json!("active")));
+}
+
+#[tokio::test]
+async fn an_account_that_exists_is_not_invited() {
+    let bench = Bench::start().await;
+    bench
+        .expect(&[
+            ("dad", "POST", ALL, invite("son@example.com"), 400, "address-taken"),
+            ("dad", "POST", ALL, invite("CABIN-dad@example.com"), 400, "address-taken"),
+            ("dad", "POST", ALL, invite("newcomer@example.com"), 400, "address-taken"),
+            ("dad", "POST", ALL, invite("s\u{131}n@example.com"), 400, "malformed-request"),
+            ("dad", "POST", ALL, invite("a@b@example.com"), 400, "malformed-request"),
+            ("dad", "POST", ALL, invite("a b@example.com"), 400, "malformed-request"),
+            ("dad", "POST", ALL, invite(""), 400, "malformed-request"),
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn a_new_link_ends_the_old_one_and_withdrawing_ends_both() {
+    let bench = Bench::start().await;
+    let made = bench.done("dad", "POST", ALL, invite("mother@example.com")).await;
+    let path = format!("{ALL}/{}", made["id"].as_str().unwrap());
+    bench.expect(&[("wife", "POST", &format!("{path}/resend"), Value::Null, 404, "no-such-resource")]).await;
+    let again = bench.done("dad", "POST", &format!("{path}/resend"), Value::Null).await;
+    bench.expect(&[("mother", "POST", ACCEPT, token(&made), 404, "no-such-resource")]).await;
+    let shown = bench.done("dad", "GET", &path, Value::Null).await;
+    assert_eq!((&shown["status"], &shown["token"]), (&json!("open"), &Value::Null));
+    assert_eq!(bench.ids("dad", "/api/v1/organizations/home/invitations").await.len(), 1);
+    bench
+        .expect(&[
+            ("wife", "DELETE", &path, Value::Null, 404, "no-such-resource"),
+            ("dad", "DELETE", &path, Value::Null, 204, ""),
+            ("mother", "POST", ACCEPT, token(&again), 404, "no-such-resource"),
+            ("dad", "POST", &format!("{path}/resend"), Value::Null, 400, "answered"),
+            ("dad", "POST", ALL, invite("mother@example.com"), 201, ""),
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn a_link_ends_by_itself() {
+    let bench = Bench::over("sqlite::memory:", Limits { invitation_ms: 0, ..Limits::default() }).await;
+    let made = bench.done("dad", "POST", ALL, invite("mother@example.com")).await;
+    bench.expect(&[("mother", "POST", ACCEPT, token(&made), 404, "no-such-resource")]).await;
+}
+
+#[tokio::test]
+async fn a_day_has_twenty_five_invitations() {
+    let bench = Bench::start().await;
+    for n in 0..25 {
+        bench.done("dad", "POST", ALL, invite(&format!("guest{n}@example.com"))).await;
+    }
+    bench.expect(&[("dad", "POST", ALL, invite("one-more@example.com"), 400, "too-many-invitations")]).await;
+}
+
+/// The token is nowhere in the store.
+#[tokio::test]
+async fn of_a_token_only_the_hash_is_kept() {
+    let bench = Bench::start().await;
+    let request = bench.request("dad", "POST", ALL).header("idempotency-key", "k1");
+    let (status, made) =
+        super::bench::read(super::bench::with(request, &invite("mother@example.com")).send().await.unwrap())
+            .await;
+    assert_eq!(status, 201);
+    let token = made["token"].as_str().unwrap();
+    let secret = token.rsplit_once('.').unwrap().1;
+    assert!(secret.len() >= 43, "{token}");
+    let stored = format!("{:?}", bench.store.page(None, None, 1_000).await.unwrap());
+    assert!(stored.contains("mother@example.com") && !stored.contains(secret));
+}

@@ -1,0 +1,12 @@
+//! The sharing API at its rim: real HTTP, a real store, the shipped policies and worlds.
+
+mod bench;
+mod coverage;
+mod devices;
+mod invitations;
+mod keys;
+mod organizations;
+mod people;
+mod repeats;
+mod roles;
+mod stories;
