@@ -187,6 +187,21 @@ async fn a_kept_decision_dies_when_the_grant_begins_and_when_it_ends() {
     }
 }
 
+/// A list is decided as a set: what may be lent costs nothing where nothing is.
+#[test]
+fn grants_leave_lists_their_filter() {
+    let policies = pack::policies();
+    let world = pack::world(&policies, "family");
+    let query = Query::new(uid("User", "wife"), "view", uid("Device", "garage"));
+    let roots = ["garage", "drinking"].map(|id| uid("Device", id));
+    let roots = [vec![uid("User", "wife")], roots.to_vec()].concat();
+    let closures = policies.closures(&world.slice(&roots, policies.level()), &roots).unwrap();
+    let filter = policies.filter(&query, "Device", &closures[0], 0).unwrap();
+    let decided: Vec<_> = closures[1..].iter().map(|device| filter.decide(device)).collect();
+    assert_eq!(decided, [Some(true), Some(false)]);
+    assert!(!policies.reads_clock(&query), "or no filter would be kept");
+}
+
 /// What `holds_until` says, by the minute: 2026-07-03 15:50 is a Friday.
 #[test]
 fn a_decision_holds_until_the_nearest_of_beginning_end_and_quarter() {
