@@ -8,7 +8,7 @@ use cedargate::policy::story::read_world;
 use cedargate::policy::{PolicySnapshot, Verdict};
 
 /// When tests decide: 2026-01-01T12:00:00Z.
-const NOW_MS: i64 = 1_767_268_800_000;
+pub(crate) const NOW_MS: i64 = 1_767_268_800_000;
 
 /// A path inside of the repository.
 pub(crate) fn path(inside: &str) -> PathBuf {
