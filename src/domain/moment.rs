@@ -36,7 +36,9 @@ pub fn rfc3339(at_ms: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
 }
 
-fn parse(text: &str) -> Option<i64> {
+/// Reads a moment as [`rfc3339`] writes it, also without milliseconds, or a whole day.
+#[must_use]
+pub fn parse(text: &str) -> Option<i64> {
     let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
     let days = days(number(0, 4)?, number(5, 7)?, number(8, 10)?);
     if text.len() == 10 {

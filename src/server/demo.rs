@@ -14,12 +14,14 @@ use crate::finding::Finding;
 use crate::policy::{PolicySnapshot, Source};
 use crate::server::{Loaded, Running, StartError, load, seed};
 
-const POLICIES: [(&str, &str); 5] = [
+const POLICIES: [(&str, &str); 7] = [
     ("policies/schema.cedarschema", include_str!("../../policies/schema.cedarschema")),
     ("policies/devices.cedar", include_str!("../../policies/devices.cedar")),
+    ("policies/grants.cedar", include_str!("../../policies/grants.cedar")),
     ("policies/guardrails.cedar", include_str!("../../policies/guardrails.cedar")),
     ("policies/machines.cedar", include_str!("../../policies/machines.cedar")),
     ("policies/organizations.cedar", include_str!("../../policies/organizations.cedar")),
+    ("policies/people.cedar", include_str!("../../policies/people.cedar")),
 ];
 const ENTITIES: &str = include_str!("../../entities/family.json");
 const ROUTES: &str = include_str!("../../routes/demo.toml");

@@ -13,7 +13,8 @@ use crate::policy::PolicySnapshot;
 use crate::store::{Store, StoreError};
 
 /// Types that the store is the truth of once it was seeded: people change them at run time.
-const MANAGED: [&str; 7] = ["Organization", "Role", "User", "Device", "Grant", "OAuthClient", "DeviceToken"];
+const MANAGED: [&str; 8] =
+    ["Organization", "Role", "User", "Device", "Grant", "Invitation", "OAuthClient", "DeviceToken"];
 /// Entities of one transaction.
 const BATCH: usize = 1000;
 

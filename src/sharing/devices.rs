@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use crate::domain::nouns::{Device, Organization, User};
+use crate::domain::nouns::{Device, Grant, Organization, User};
 use crate::domain::{Change, Query, Uid};
 use crate::sharing::ask::to;
 use crate::sharing::invitations::plain_email;
@@ -100,6 +100,7 @@ pub struct Transfer {
 #[derive(Debug)]
 pub struct Handover {
     device: Option<Device>,
+    grants: Vec<Grant>,
     owner: Option<User>,
     organization: Option<Organization>,
 }
@@ -121,7 +122,8 @@ impl Operation for Transfer {
             (Destination::Owner { .. }, Some(owner)) => reader.organization(&owner.organization).await?,
             _ => None,
         };
-        Ok(Handover { device, owner, organization })
+        let grants = reader.grants("device", &self.device).await?;
+        Ok(Handover { device, grants, owner, organization })
     }
 
     fn rule(&self, actor: &Actor, known: &Handover) -> Rule {
@@ -156,7 +158,12 @@ impl Operation for Transfer {
             Destination::Organization(_) | Destination::Nobody => None,
         };
         check_template(organization, device.template.as_deref())?;
-        Ok(put(&Device { organization: organization.uid.clone(), owner, ..device.clone() }))
+        let mut plan = put(&Device { organization: organization.uid.clone(), owner, ..device.clone() });
+        // Grants go where their device goes; whose granter loses his right gives nothing any more.
+        let elsewhere = known.grants.iter().filter(|it| it.organization != organization.uid);
+        let moved = elsewhere.map(|it| Grant { organization: organization.uid.clone(), ..it.clone() });
+        plan.changes.extend(moved.map(|it| Change::Put(it.write())));
+        Ok(plan)
     }
 }
 
@@ -241,10 +248,10 @@ pub struct Delete {
 }
 
 impl Operation for Delete {
-    type Known = Option<Device>;
+    type Known = (Option<Device>, Vec<Grant>);
 
     async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Self::Known, Failure> {
-        reader.device(&self.device).await
+        Ok((reader.device(&self.device).await?, reader.grants("device", &self.device).await?))
     }
 
     fn rule(&self, actor: &Actor, _: &Self::Known) -> Rule {
@@ -255,8 +262,9 @@ impl Operation for Delete {
         Some(&self.device)
     }
 
-    fn plan(&self, _: &Actor, known: &Self::Known, _: &Moment) -> Result<Plan, Conflict> {
-        let device = known.as_ref().ok_or(Conflict::Missing)?;
-        Ok(Plan { changes: vec![Change::Remove(device.uid.clone())], ..Plan::default() })
+    fn plan(&self, _: &Actor, (device, grants): &Self::Known, _: &Moment) -> Result<Plan, Conflict> {
+        let device = device.as_ref().ok_or(Conflict::Missing)?;
+        let gone = grants.iter().map(|it| &it.uid).chain([&device.uid]);
+        Ok(Plan { changes: gone.cloned().map(Change::Remove).collect(), ..Plan::default() })
     }
 }

@@ -69,7 +69,7 @@ impl Operation for Invite {
             Ok(email) => reader.user_by_email(&email).await?.is_some(),
             Err(_) => false,
         };
-        let latest = reader.referring(Invitation::KIND, "organization", &self.organization).await?;
+        let latest = reader.invitations_since(&self.organization, reader.now_ms() - DAY_MS).await?;
         Ok(Inviting { role: reader.role(&self.role).await?, is_taken, latest })
     }
 

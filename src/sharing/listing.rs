@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::decision::{Ask, Refused};
-use crate::domain::{Entity, Query, Uid};
+use crate::domain::nouns::{Organization, Role, named, reference};
+use crate::domain::{ActionName, Context, Entity, Query, Uid};
 use crate::sharing::{Conflict, Failure, Sharing};
 
 /// The most entities that are looked at for one page.
@@ -107,15 +108,48 @@ impl Sharing {
         decided.map_err(|refused: Refused| Failure::Refused { query: None, refused })
     }
 
-    /// Which of these actions the actor may do here, without any circumstances stated.
+    /// Which actions the actor may do here, given that what he hands out is within his rights.
+    ///
+    /// Where an action needs a role or a destination, one that fits the resource is supposed.
     pub async fn permitted(&self, actor: &Uid, resource: &Uid) -> Result<Vec<String>, Failure> {
         let session = self.decider.pin();
+        let context = Arc::new(self.supposed(actor, resource).await?);
         let actions: Vec<_> = session.snapshot().actions().cloned().collect();
-        let queries: Vec<Query> =
-            actions.iter().map(|it| Query::new(actor.clone(), it.clone(), resource.clone())).collect();
+        let query = |action: &ActionName| Query {
+            context: Arc::clone(&context),
+            ..Query::new(actor.clone(), action.clone(), resource.clone())
+        };
+        let queries: Vec<Query> = actions.iter().map(query).collect();
         let refused = |refused| Failure::Refused { query: None, refused };
         let answers = session.answers(&queries).await.map_err(refused)?;
         let allowed = actions.iter().zip(answers).filter(|(_, it)| it.verdict.allowed);
         Ok(allowed.map(|(action, _)| action.to_string()).collect())
+    }
+
+    /// Circumstances under which each action of the resource could be done.
+    async fn supposed(&self, actor: &Uid, resource: &Uid) -> Result<Context, Failure> {
+        let session = self.decider.pin();
+        let reader = self.reader(&session);
+        let entity = reader.entity(resource).await?;
+        let organization = match resource.kind() {
+            Organization::KIND => Some(resource.clone()),
+            _ => entity.as_ref().and_then(|it| named(it, "organization")),
+        };
+        let mut context = Context::from_iter([
+            ("within_own_rights".to_owned(), true.into()),
+            ("control".to_owned(), false.into()),
+            ("grantee".to_owned(), reference(actor)),
+        ]);
+        let Some(organization) = organization else { return Ok(context) };
+        let roles = self.store.referring(Role::KIND, "organization", &organization, None, 1).await?;
+        if let Some(role) = roles.first() {
+            context.insert("role".to_owned(), reference(&role.uid));
+            context.insert("replacement".to_owned(), reference(&role.uid));
+        }
+        let root = reader.chain(&organization).await?.pop().map(|it| it.uid);
+        context.insert("root".to_owned(), reference(root.as_ref().unwrap_or(&organization)));
+        context.insert("organization".to_owned(), reference(&organization));
+        context.insert("new_parent".to_owned(), reference(&organization));
+        Ok(context)
     }
 }

@@ -3,6 +3,7 @@
 mod ask;
 pub mod devices;
 mod failure;
+pub mod grants;
 mod idempotency;
 pub mod invitations;
 pub mod keys;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::domain::nouns::{Device, Invitation, Organization, Role, User};
+use crate::domain::nouns::{Answer, Device, Grant, Invitation, Organization, Role, User};
 use crate::domain::{Change, Uid};
 use crate::sharing::ask::to;
 use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule};
@@ -179,6 +179,7 @@ pub struct Contents {
     organization: Option<Organization>,
     is_empty: bool,
     members: Vec<Uid>,
+    given: Vec<Grant>,
 }
 
 impl Operation for Delete {
@@ -192,11 +193,15 @@ impl Operation for Delete {
         for kind in [Invitation::KIND, User::KIND, Role::KIND] {
             members.extend(reader.referring(kind, "organization", uid).await?.into_iter().map(|it| it.uid));
         }
-        Ok(Contents {
-            organization: reader.organization(uid).await?,
-            is_empty: !children && !devices,
-            members,
-        })
+        let (mut received, mut given) = (Vec::new(), Vec::new());
+        for user in members.iter().filter(|it| it.kind() == User::KIND) {
+            received.extend(reader.grants("grantee", user).await?.into_iter().map(|it| it.uid));
+            given.extend(reader.grants("granter", user).await?);
+        }
+        given.retain(|it| !received.contains(&it.uid));
+        members.extend(received);
+        let organization = reader.organization(uid).await?;
+        Ok(Contents { organization, is_empty: !children && !devices, members, given })
     }
 
     fn rule(&self, actor: &Actor, _: &Contents) -> Rule {
@@ -221,8 +226,10 @@ impl Operation for Delete {
                 "it has devices or sub-organizations: move or delete them first",
             ));
         }
-        let gone = known.members.iter().chain([&organization.uid]);
-        Ok(Plan { changes: gone.cloned().map(Change::Remove).collect(), ..Plan::default() })
+        let ended = known.given.iter().map(|it| Grant { answer: Answer::Revoked, ..it.clone() });
+        let ended = ended.map(|it| Change::Put(it.write()));
+        let gone = known.members.iter().chain([&organization.uid]).cloned().map(Change::Remove);
+        Ok(Plan { changes: ended.chain(gone).collect(), ..Plan::default() })
     }
 }
 
@@ -235,14 +242,39 @@ pub struct Transfer {
     pub parent: Uid,
 }
 
-impl Operation for Transfer {
-    type Known = (Place, Place);
+/// What a move depends on.
+#[derive(Debug)]
+pub struct Moving {
+    from: Place,
+    above: Place,
+    /// The devices that move and are owned from outside, each with its owner's organization.
+    owned_from_outside: Vec<(Device, Uid)>,
+}
 
-    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Self::Known, Failure> {
-        Ok((Place::read(reader, &self.organization).await?, Place::read(reader, &self.parent).await?))
+impl Operation for Transfer {
+    type Known = Moving;
+
+    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Moving, Failure> {
+        let moved: Vec<Uid> = reader.tree(&self.organization).await?.into_iter().map(|it| it.uid).collect();
+        let mut owned_from_outside = Vec::new();
+        for uid in &moved {
+            for entity in reader.referring(Device::KIND, "organization", uid).await? {
+                let device = Device::read(&entity)?;
+                let owner = match &device.owner {
+                    Some(owner) => reader.user(owner).await?,
+                    None => None,
+                };
+                if let Some(owner) = owner.filter(|it| !moved.contains(&it.organization)) {
+                    owned_from_outside.push((device, owner.organization));
+                }
+            }
+        }
+        let (from, above) =
+            (Place::read(reader, &self.organization).await?, Place::read(reader, &self.parent).await?);
+        Ok(Moving { from, above, owned_from_outside })
     }
 
-    fn rule(&self, actor: &Actor, (from, _): &Self::Known) -> Rule {
+    fn rule(&self, actor: &Actor, Moving { from, .. }: &Moving) -> Rule {
         let root = from.root().map_or(&self.organization, |root| &root.uid);
         actor.may_with(
             "transfer_org",
@@ -255,7 +287,8 @@ impl Operation for Transfer {
         Some(&self.organization)
     }
 
-    fn plan(&self, _: &Actor, (from, above): &Self::Known, moment: &Moment) -> Result<Plan, Conflict> {
+    fn plan(&self, _: &Actor, known: &Moving, moment: &Moment) -> Result<Plan, Conflict> {
+        let Moving { from, above, owned_from_outside } = known;
         let mut organization = from.organization()?.clone();
         let parent = above.organization().map_err(|_| Conflict::Destination)?;
         if from.root().map(|it| &it.uid) != above.root().map(|it| &it.uid) {
@@ -272,7 +305,11 @@ impl Operation for Transfer {
             return Err(Conflict::broken("too-deep", detail));
         }
         organization.parent = Some(parent.uid.clone());
-        let answer = described(&organization);
-        Ok(Plan { changes: vec![Change::Put(organization.write())], answer, secret: None })
+        // An owner sits where his device is, or above it (I4); who would sit beside it owns it no more.
+        let stays = |owner: &Uid| above.chain.iter().any(|it| it.uid == *owner);
+        let left = owned_from_outside.iter().filter(|(_, owner)| !stays(owner));
+        let left = left.map(|(device, _)| Change::Put(Device { owner: None, ..device.clone() }.write()));
+        let changes = std::iter::once(Change::Put(organization.write())).chain(left).collect();
+        Ok(Plan { changes, answer: described(&organization), secret: None })
     }
 }

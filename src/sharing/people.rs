@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::domain::nouns::{Device, Invitation, Organization, Role, Status, User};
+use crate::domain::nouns::{Answer, Device, Grant, Invitation, Organization, Role, Status, User};
 use crate::domain::{Change, Uid};
 use crate::sharing::ask::to;
 use crate::sharing::organizations::check_name;
@@ -291,6 +291,8 @@ pub struct Leaving {
     person: Person,
     devices: Vec<Device>,
     invitations: Vec<Uid>,
+    received: Vec<Grant>,
+    given: Vec<Grant>,
 }
 
 impl Operation for Delete {
@@ -302,6 +304,8 @@ impl Operation for Delete {
             person: Person::read(reader, &self.user).await?,
             devices: reader.owned(&self.user).await?,
             invitations: invitations.into_iter().map(|it| it.uid).collect(),
+            received: reader.grants("grantee", &self.user).await?,
+            given: reader.grants("granter", &self.user).await?,
         })
     }
 
@@ -317,7 +321,11 @@ impl Operation for Delete {
         let user = known.person.user()?;
         known.person.check_admin_stays()?;
         let left = known.devices.iter().map(|it| Change::Put(Device { owner: None, ..it.clone() }.write()));
-        let gone = known.invitations.iter().chain([&user.uid]).cloned().map(Change::Remove);
-        Ok(Plan { changes: left.chain(gone).collect(), ..Plan::default() })
+        // The name of a grant follows from device and grantee, so one that may be made again is not removed.
+        let ended = known.given.iter().filter(|it| it.grantee != user.uid);
+        let ended = ended.map(|it| Change::Put(Grant { answer: Answer::Revoked, ..it.clone() }.write()));
+        let gone = known.invitations.iter().chain(known.received.iter().map(|it| &it.uid)).chain([&user.uid]);
+        let gone = gone.cloned().map(Change::Remove);
+        Ok(Plan { changes: left.chain(ended).chain(gone).collect(), ..Plan::default() })
     }
 }

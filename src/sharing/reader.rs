@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde_json::{Value as Json, json};
 
 use crate::decision::Session;
-use crate::domain::nouns::{Device, Invitation, NounError, Organization, Role, User};
+use crate::domain::nouns::{Device, Grant, Invitation, NounError, Organization, Role, User};
 use crate::domain::{Change, Entity, Uid};
 use crate::sharing::{Conflict, Failure, etag};
 use crate::store::Store;
@@ -59,6 +59,11 @@ impl Reader<'_> {
         self.noun(uid, Invitation::KIND, Invitation::read).await
     }
 
+    /// The grant of this name.
+    pub async fn grant(&self, uid: &Uid) -> Result<Option<Grant>, Failure> {
+        self.noun(uid, Grant::KIND, Grant::read).await
+    }
+
     /// The organization of this name.
     pub async fn organization(&self, uid: &Uid) -> Result<Option<Organization>, Failure> {
         self.noun(uid, Organization::KIND, Organization::read).await
@@ -87,9 +92,20 @@ impl Reader<'_> {
 
     /// What refers to `to` by this attribute.
     pub async fn referring(&self, kind: &str, label: &str, to: &Uid) -> Result<Vec<Entity>, Failure> {
+        self.referring_behind(kind, label, to, "").await
+    }
+
+    /// The same, from behind an id.
+    pub async fn referring_behind(
+        &self,
+        kind: &str,
+        label: &str,
+        to: &Uid,
+        behind: &str,
+    ) -> Result<Vec<Entity>, Failure> {
         let mut found: Vec<Entity> = Vec::new();
         loop {
-            let after = found.last().map(|entity| entity.uid.id());
+            let after = Some(found.last().map_or(behind, |entity| entity.uid.id()));
             let page = self.store.referring(kind, label, to, after, PAGE).await?;
             let is_last = page.len() < PAGE as usize;
             found.extend(page);
@@ -100,6 +116,19 @@ impl Reader<'_> {
                 return Ok(found);
             }
         }
+    }
+
+    /// Invitations of an organization whose ids were made since then: ids are UUIDs in the order of time.
+    pub async fn invitations_since(&self, organization: &Uid, since_ms: i64) -> Result<Vec<Entity>, Failure> {
+        let (high, low) = ((since_ms >> 16) & 0xffff_ffff, since_ms & 0xffff);
+        let behind = format!("{high:08x}-{low:04x}-");
+        self.referring_behind(Invitation::KIND, "organization", organization, &behind).await
+    }
+
+    /// The pinned time, in Unix milliseconds.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.session.now_ms()
     }
 
     /// Whether anything refers to `to` by this attribute.
@@ -139,6 +168,12 @@ impl Reader<'_> {
     pub async fn owned(&self, user: &Uid) -> Result<Vec<Device>, Failure> {
         let found = self.referring(Device::KIND, "owner", user).await?;
         Ok(found.iter().map(Device::read).collect::<Result<_, _>>()?)
+    }
+
+    /// The grants that refer to `to` by this attribute.
+    pub async fn grants(&self, label: &str, to: &Uid) -> Result<Vec<Grant>, Failure> {
+        let found = self.referring(Grant::KIND, label, to).await?;
+        Ok(found.iter().map(Grant::read).collect::<Result<_, _>>()?)
     }
 
     /// How many other people of the user's role can act, if it is the administrators'.

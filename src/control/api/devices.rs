@@ -3,22 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::control::api::form::{DeviceBody, Refusals};
-use crate::control::api::incoming::{Incoming, Nothing, entity};
+use crate::control::api::form::{DeviceBody, GrantBody, PageBody, Refusals};
+use crate::control::api::grants;
+use crate::control::api::incoming::{Incoming, Nothing, PageForm, entity, query_of};
 use crate::control::api::organizations::fresh;
 use crate::control::api::outgoing::{broken, changed, created, gone};
 use crate::control::{Control, ControlError};
 use crate::domain::Entity;
-use crate::domain::nouns::{Device, Organization};
+use crate::domain::nouns::{Device, Grant, Organization};
+use crate::sharing::Listing;
 use crate::sharing::devices::{Delete, Describe, Description, Destination, Provision, Transfer, described};
 
 /// The routes about them.
@@ -28,6 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
         .routes(routes!(read, describe, delete))
         .routes(routes!(transfer))
         .routes(routes!(clear_owner))
+        .routes(routes!(list_grants))
 }
 
 pub(super) fn shown(entity: &Entity) -> Result<Value, ControlError> {
@@ -159,4 +163,18 @@ async fn clear_owner(
     let incoming: Incoming<Nothing> = control.incoming(request).await?;
     let operation = Transfer { device: uid, to: Destination::Nobody };
     Ok(changed(control.perform(incoming, operation).await?))
+}
+
+/// Lists to whom a device is lent.
+#[utoipa::path(get, path = "/api/v1/devices/{id}/grants", tag = "sharing", security(("bearer" = [])), params(("id" = String, Path, description = "the id"), PageForm), responses((status = 200, description = "what was asked for", body = PageBody<GrantBody>), Refusals))]
+async fn list_grants(
+    State(control): State<Arc<Control>>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Json<Value>, ControlError> {
+    let actor = control.reader(&headers).await?;
+    let of = entity(Device::KIND, &id)?;
+    let listing = Listing { gate: "view", of, kind: Grant::KIND, label: "device", view: "view_grant" };
+    control.page(actor.as_ref(), listing, &query_of(&uri)?, grants::shown).await
 }

@@ -79,6 +79,36 @@ pub(super) struct DeviceBody {
     revision: Option<u64>,
 }
 
+/// A grant.
+#[derive(ToSchema)]
+pub(super) struct GrantBody {
+    id: String,
+    device: String,
+    organization: String,
+    grantee: String,
+    granter: String,
+    /// `offered`, `accepted`, `declined` or `revoked`.
+    status: String,
+    control: bool,
+    datastreams: Option<Vec<String>>,
+    from: Option<String>,
+    until: Option<String>,
+    /// The quarters of an hour of the week in which it counts; Monday at midnight is 0.
+    quarters: Option<Vec<i64>>,
+    zone: Option<String>,
+    note: Option<String>,
+    /// After a write: the revision from which on it counts.
+    revision: Option<u64>,
+}
+
+/// What one request lent.
+#[derive(ToSchema)]
+pub(super) struct GrantsBody {
+    items: Vec<GrantBody>,
+    /// The revision from which on it counts.
+    revision: u64,
+}
+
 /// An API key, without the key itself.
 #[derive(ToSchema)]
 pub(super) struct KeyBody {

@@ -3,6 +3,7 @@
 mod cursor;
 mod devices;
 mod form;
+mod grants;
 mod incoming;
 mod invitations;
 mod keys;
@@ -27,5 +28,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
         .merge(users::routes())
         .merge(invitations::routes())
         .merge(devices::routes())
+        .merge(grants::routes())
         .merge(keys::routes())
 }

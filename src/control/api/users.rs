@@ -12,13 +12,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::control::api::devices;
-use crate::control::api::form::{DeviceBody, PageBody, Refusals, UserBody};
+use crate::control::api::form::{DeviceBody, GrantBody, PageBody, Refusals, UserBody};
 use crate::control::api::incoming::{Incoming, Nothing, PageForm, entity, query_of};
 use crate::control::api::outgoing::{broken, changed, gone};
+use crate::control::api::{devices, grants};
 use crate::control::{Control, ControlError};
 use crate::domain::Entity;
-use crate::domain::nouns::{Device, Organization, Role, User};
+use crate::domain::nouns::{Device, Grant, Organization, Role, User};
 use crate::sharing::Listing;
 use crate::sharing::people::{ChangeRole, Delete, Rename, SetStatus, Transfer, Verb, described};
 
@@ -32,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
         .routes(routes!(sign_out))
         .routes(routes!(transfer))
         .routes(routes!(list_devices))
+        .routes(routes!(list_grants))
 }
 
 pub(super) fn shown(entity: &Entity) -> Result<Value, ControlError> {
@@ -186,4 +187,18 @@ async fn list_devices(
     let of = entity(User::KIND, &id)?;
     let listing = Listing { gate: "view_user", of, kind: Device::KIND, label: "owner", view: "view" };
     control.page(actor.as_ref(), listing, &query_of(&uri)?, devices::shown).await
+}
+
+/// Lists what was lent to a person.
+#[utoipa::path(get, path = "/api/v1/users/{id}/grants", tag = "sharing", security(("bearer" = [])), params(("id" = String, Path, description = "the id"), PageForm), responses((status = 200, description = "what was asked for", body = PageBody<GrantBody>), Refusals))]
+async fn list_grants(
+    State(control): State<Arc<Control>>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Json<Value>, ControlError> {
+    let actor = control.reader(&headers).await?;
+    let of = entity(User::KIND, &id)?;
+    let listing = Listing { gate: "view_user", of, kind: Grant::KIND, label: "grantee", view: "view_grant" };
+    control.page(actor.as_ref(), listing, &query_of(&uri)?, grants::shown).await
 }

@@ -1,6 +1,7 @@
 //! The nouns of sharing: typed views of entities that keep every attribute which they do not know.
 
 mod device;
+mod grant;
 mod invitation;
 mod organization;
 mod role;
@@ -11,6 +12,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::domain::{Entity, Uid, moment};
 
 pub use device::Device;
+pub use grant::{Answer, Grant};
 pub use invitation::{Draft, Invitation, Outcome};
 pub use organization::Organization;
 pub use role::{Permission, Role};
@@ -54,7 +56,9 @@ fn texts(entity: &Entity, name: &str) -> Vec<String> {
     items.into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect()
 }
 
-fn named(entity: &Entity, name: &str) -> Option<Uid> {
+/// The entity that an attribute refers to.
+#[must_use]
+pub fn named(entity: &Entity, name: &str) -> Option<Uid> {
     let entity = entity.attrs.get(name)?.get("__entity")?;
     Uid::new(entity.get("type")?.as_str()?, entity.get("id")?.as_str()?).ok()
 }

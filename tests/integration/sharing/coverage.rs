@@ -8,7 +8,13 @@ use serde_json::{Value, json};
 use super::bench::{ANONYMOUS, Bench, OPERATOR, OUTSIDER, STRANGER};
 
 /// Method, pattern, what stands for `{id}`, body, and what a person of another tree is answered.
-fn routes() -> Vec<(&'static str, &'static str, &'static str, Value, u16)> {
+type Route = (&'static str, &'static str, &'static str, Value, u16);
+
+fn routes() -> Vec<Route> {
+    [of_organizations(), of_people(), of_devices()].concat()
+}
+
+fn of_organizations() -> Vec<Route> {
     let name = || json!({ "name": "Mine" });
     vec![
         (
@@ -34,6 +40,12 @@ fn routes() -> Vec<(&'static str, &'static str, &'static str, Value, u16)> {
         ("PATCH", "/roles/{id}", "home%2Fuser", name(), 404),
         ("DELETE", "/roles/{id}", "home%2Fuser?replacement=home%2Fguest", Value::Null, 404),
         ("PATCH", "/roles/{id}/permissions", "home%2Fuser", json!({ "add": ["ORG_VIEW"] }), 404),
+    ]
+}
+
+fn of_people() -> Vec<Route> {
+    let name = || json!({ "name": "Mine" });
+    vec![
         ("GET", "/users/{id}", "wife", Value::Null, 404),
         ("PATCH", "/users/{id}", "wife", name(), 404),
         ("DELETE", "/users/{id}", "wife", Value::Null, 404),
@@ -60,6 +72,19 @@ fn routes() -> Vec<(&'static str, &'static str, &'static str, Value, u16)> {
         ("GET", "/invitations/{id}", "INVITATION", Value::Null, 404),
         ("DELETE", "/invitations/{id}", "INVITATION", Value::Null, 404),
         ("POST", "/invitations/{id}/resend", "INVITATION", Value::Null, 404),
+    ]
+}
+
+fn of_devices() -> Vec<Route> {
+    let name = || json!({ "name": "Mine" });
+    vec![
+        ("POST", "/grants", "", json!({ "device": "garage", "emails": ["cabin-dad@example.com"] }), 404),
+        ("GET", "/grants/{id}", "GRANT", Value::Null, 404),
+        ("DELETE", "/grants/{id}", "GRANT", Value::Null, 404),
+        ("POST", "/grants/{id}/accept", "GRANT", Value::Null, 404),
+        ("POST", "/grants/{id}/decline", "GRANT", Value::Null, 404),
+        ("GET", "/devices/{id}/grants", "garage", Value::Null, 404),
+        ("GET", "/users/{id}/grants", "wife", Value::Null, 404),
         ("POST", "/devices", "", json!({ "organization": "home", "name": "Mine" }), 404),
         ("GET", "/devices/{id}", "garage", Value::Null, 404),
         ("PATCH", "/devices/{id}", "garage", name(), 404),
@@ -86,9 +111,12 @@ async fn each_route_refuses_who_does_not_belong() {
     let bench = Bench::start().await;
     let invited = json!({ "organization": "home", "role": "home/user", "email": "new@example.com" });
     let invitation = bench.done("dad", "POST", "/api/v1/invitations", invited).await["id"].clone();
+    let lent = json!({ "device": "garage", "emails": ["son@example.com"] });
+    let grant = bench.done("dad", "POST", "/api/v1/grants", lent).await["items"][0]["id"].clone();
     let before = bench.store.head().await.unwrap();
     for (method, pattern, id, body, outsider) in routes() {
-        let id = id.replace("INVITATION", invitation.as_str().unwrap());
+        let id =
+            id.replace("INVITATION", invitation.as_str().unwrap()).replace("GRANT", grant.as_str().unwrap());
         let path = match pattern.contains("{id}") {
             // A query string stands behind the id, and behind whatever follows it.
             true => match id.split_once('?') {

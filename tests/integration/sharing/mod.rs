@@ -3,6 +3,7 @@
 mod bench;
 mod coverage;
 mod devices;
+mod grants;
 mod invitations;
 mod keys;
 mod organizations;

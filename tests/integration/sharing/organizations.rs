@@ -145,3 +145,49 @@ async fn an_organization_moves_within_its_tree() {
         ])
         .await;
 }
+
+/// An owner sits where his device is, or above it; who would sit beside it owns it no more.
+#[tokio::test]
+async fn a_move_leaves_nobody_owning_a_device_from_the_side() {
+    let bench = Bench::start().await;
+    let (one, two) = (below(&bench, "home", "One").await, below(&bench, "home", "Two").await);
+    let inner = below(&bench, &one, "Inner").await;
+    let roles = bench.done("dad", "GET", &format!("{ALL}/{one}/roles"), Value::Null).await;
+    let admin =
+        roles["items"].as_array().unwrap().iter().find(|it| it["name"] == "Admin").unwrap()["id"].clone();
+    let chief = json!({ "organization": one, "role": admin, "email": "chief@example.com" });
+    let made = bench.done("dad", "POST", "/api/v1/invitations", chief).await;
+    bench.done("chief", "POST", "/api/v1/invitations/accept", json!({ "token": made["token"] })).await;
+    for (who, id) in [("chief", "siren"), ("dad", "horn")] {
+        let device = json!({ "id": id, "organization": inner, "name": id });
+        assert_eq!(bench.done(who, "POST", "/api/v1/devices", device).await["owner"], json!(who));
+    }
+    bench.done("dad", "POST", &format!("{ALL}/{inner}/transfer"), json!({ "parent": two })).await;
+    let owner = async |id: &str| {
+        bench.done("dad", "GET", &format!("/api/v1/devices/{id}"), Value::Null).await["owner"].clone()
+    };
+    assert_eq!((owner("siren").await, owner("horn").await), (Value::Null, json!("dad")));
+    assert!(!bench.may("chief", "view", "siren").await);
+}
+
+#[tokio::test]
+async fn everybody_learns_what_he_may_do_here() {
+    let bench = Bench::start().await;
+    let actions = async |who: &str, resource: &str| {
+        let me = bench.done(who, "GET", &format!("/api/v1/me?resource={resource}"), Value::Null).await;
+        me["actions"].as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let admin = actions("dad", "Organization::home").await;
+    for action in ["create_sub_org", "invite_user", "create_role", "edit_organization", "provision"] {
+        assert!(admin.iter().any(|it| it == action), "{action} is not among {admin:?}");
+    }
+    assert!(actions("dad", "User::wife").await.contains(&"change_role".to_owned()));
+    assert_eq!(actions("wife", "Device::garage").await, ["control", "grant", "view"]);
+    assert_eq!(
+        actions("visitor", "Organization::home").await,
+        ["list_devices", "list_users", "search_devices", "view_organization"]
+    );
+    assert_eq!(bench.get("wife", "/api/v1/me?resource=Device::lamp").await.0, 404);
+    assert_eq!(bench.get("wife", "/api/v1/me?resource=Device::nothing").await.0, 404);
+    assert_eq!(bench.get("wife", "/api/v1/me?resource=nonsense").await.0, 400);
+}

@@ -128,3 +128,26 @@ async fn two_last_administrators_do_not_go_together() {
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 401], "{one:?} {two:?}");
 }
+
+/// Two processes over one database: neither decides by what the other has changed, and no write is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/cedargate.db", folder.path().display());
+    let one = Bench::over(&url, Limits::default()).await;
+    let two = Bench::over(&url, Limits::default()).await;
+    let make = async |bench: &Bench, who: &str| {
+        for n in 0..6 {
+            let body = json!({ "parent": "home", "name": format!("{who} {n}") });
+            bench.done(who, "POST", ALL, body).await;
+        }
+    };
+    tokio::join!(make(&one, "dad"), make(&two, "grandpa"));
+    assert_eq!(one.ids("dad", &format!("{ALL}/home/children")).await.len(), 12);
+    for (here, there, who, other) in [(&one, &two, "dad", "grandpa"), (&two, &one, "dad", "wife")] {
+        assert_eq!(there.get(other, "/api/v1/me").await.0, 200);
+        here.done(who, "POST", &format!("/api/v1/users/{other}/suspend"), Value::Null).await;
+        assert_eq!(there.get(other, "/api/v1/me").await.0, 401, "{other} acts on");
+        assert_eq!(there.call(other, "PATCH", "/api/v1/users/wife", json!({ "name": "X" })).await.0, 401);
+    }
+}

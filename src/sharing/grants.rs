@@ -1,0 +1,254 @@
+//! Grants: a device lent to people, who take it or not; the owner stays the owner.
+
+use std::collections::BTreeSet;
+
+use jiff::tz::TimeZone;
+use serde_json::{Value as Json, json};
+
+use crate::domain::moment::rfc3339;
+use crate::domain::nouns::{Answer, Device, Grant, User, reference};
+use crate::domain::{Change, Query, Uid};
+use crate::sharing::invitations::plain_email;
+use crate::sharing::organizations::check_name;
+use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule};
+
+/// How many people one request lends a device to.
+pub const GRANTEES_MAX: usize = 50;
+const DATASTREAMS_MAX: usize = 100;
+const TEXT_CHARS_MAX: usize = 250;
+/// Quarters of an hour in a week.
+const WEEK: i64 = 7 * 24 * 4;
+
+/// A grant as the API shows it.
+#[must_use]
+pub fn described(it: &Grant) -> Json {
+    json!({ "id": it.uid.id(), "device": it.device.id(), "organization": it.organization.id(),
+            "grantee": it.grantee.id(), "granter": it.granter.id(), "status": it.answer.as_str(),
+            "control": it.control, "datastreams": it.datastreams, "from": it.from.map(rfc3339),
+            "until": it.until.map(rfc3339), "quarters": it.hours, "zone": it.zone, "note": it.note })
+}
+
+/// When and what a grant lends.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// Whether the device may be made to do something.
+    pub control: bool,
+    /// Which parts of it; all unless stated.
+    pub datastreams: Option<Vec<String>>,
+    /// From when on, in Unix milliseconds.
+    pub from: Option<i64>,
+    /// Until when.
+    pub until: Option<i64>,
+    /// In which quarters of an hour of the week.
+    pub hours: Option<BTreeSet<i64>>,
+    /// By the clock of which zone.
+    pub zone: Option<String>,
+    /// A word to the other side.
+    pub note: Option<String>,
+}
+
+/// The quarters of an hour between two times of a day, over midnight if the second is not later.
+///
+/// Days count from Monday, 0; times are minutes since midnight and must be whole quarters.
+pub fn quarters(day: i64, from: i64, to: i64) -> Result<BTreeSet<i64>, Conflict> {
+    let is_whole = |minute: i64| (0..=24 * 60).contains(&minute) && minute % 15 == 0;
+    if !(0..7).contains(&day) || !is_whole(from) || !is_whole(to) {
+        let what = "hours begin and end at whole quarters of an hour, between 00:00 and 24:00";
+        return Err(Conflict::Invalid(what.to_owned()));
+    }
+    let end = if to > from { to } else { to + 24 * 60 };
+    Ok((from / 15..end / 15).map(|quarter| (day * 96 + quarter) % WEEK).collect())
+}
+
+impl Terms {
+    fn check(&self, now_ms: i64) -> Result<(), Conflict> {
+        let invalid = |what: &str| Err(Conflict::Invalid(what.to_owned()));
+        if self.until.is_some_and(|until| until <= self.from.unwrap_or(now_ms).max(now_ms)) {
+            return invalid("a grant ends after it begins, and not in the past");
+        }
+        if self.datastreams.as_ref().is_some_and(|it| it.is_empty() || it.len() > DATASTREAMS_MAX) {
+            return invalid("state 1 to 100 datastreams, or leave them out");
+        }
+        if self.hours.is_some() != self.zone.is_some() || self.hours.as_ref().is_some_and(BTreeSet::is_empty)
+        {
+            return invalid("weekly hours need a time zone, and a time zone needs hours");
+        }
+        if self.zone.as_deref().is_some_and(|zone| TimeZone::get(zone).is_err()) {
+            return invalid("there is no such time zone: write one like `Europe/Berlin`");
+        }
+        self.datastreams.iter().flatten().try_for_each(|it| check_name(it, TEXT_CHARS_MAX))?;
+        self.note.iter().try_for_each(|it| check_name(it, TEXT_CHARS_MAX))
+    }
+}
+
+/// Lends a device to people; each of them may take it.
+#[derive(Debug)]
+pub struct Offer {
+    /// Which device.
+    pub device: Uid,
+    /// The addresses, as they were typed.
+    pub emails: Vec<String>,
+    /// What is lent.
+    pub terms: Terms,
+}
+
+/// What an offer depends on.
+#[derive(Debug)]
+pub struct Offering {
+    device: Option<Device>,
+    grantees: Vec<Option<User>>,
+    standing: Vec<Option<Grant>>,
+}
+
+impl Operation for Offer {
+    type Known = Offering;
+
+    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Offering, Failure> {
+        let (mut grantees, mut standing) = (Vec::new(), Vec::new());
+        for email in self.emails.iter().take(GRANTEES_MAX) {
+            let grantee = match plain_email(email) {
+                Ok(email) => reader.user_by_email(&email).await?,
+                Err(_) => None,
+            };
+            standing.push(match &grantee {
+                Some(it) => reader.grant(&Uid::of_grant(&self.device, &it.uid)).await?,
+                None => None,
+            });
+            grantees.push(grantee);
+        }
+        Ok(Offering { device: reader.device(&self.device).await?, grantees, standing })
+    }
+
+    fn rule(&self, actor: &Actor, known: &Offering) -> Rule {
+        let ask = |it: &Option<User>| self.query(actor, it.as_ref().map(|it| &it.uid));
+        Rule::Cedar(known.grantees.iter().filter_map(ask).collect())
+    }
+
+    fn without_destination(&self, actor: &Actor) -> Option<Query> {
+        self.query(actor, actor.uid.as_ref())
+    }
+
+    fn plan(&self, actor: &Actor, known: &Offering, moment: &Moment) -> Result<Plan, Conflict> {
+        let device = known.device.as_ref().ok_or(Conflict::Missing)?;
+        if self.emails.len() > GRANTEES_MAX {
+            return Err(Conflict::TooMuch(GRANTEES_MAX));
+        }
+        self.terms.check(moment.now_ms)?;
+        let granter = actor.user.as_ref().ok_or(Conflict::Missing)?;
+        let mut made: Vec<Grant> = Vec::new();
+        for (grantee, standing) in known.grantees.iter().zip(&known.standing) {
+            let grantee = grantee.as_ref().ok_or(Conflict::Destination)?;
+            if !grantee.status.is_activated() {
+                return Err(Conflict::broken("not-activated", "the account of the other side is not in use"));
+            }
+            if device.owner.as_ref() == Some(&grantee.uid) || grantee.uid == granter.uid {
+                return Err(Conflict::broken(
+                    "own-device",
+                    "nobody lends a device to its owner or to himself",
+                ));
+            }
+            let grant = self.grant(device, grantee, granter, moment);
+            let rest = standing.as_ref().map_or(grant.rest.clone(), |it| it.rest.clone());
+            if made.iter().all(|it| it.uid != grant.uid) {
+                made.push(Grant { rest, ..grant });
+            }
+        }
+        let items: Vec<Json> = made.iter().map(described).collect();
+        let changes = made.iter().map(|it| Change::Put(it.write())).collect();
+        Ok(Plan { changes, answer: json!({ "items": items }), secret: None })
+    }
+}
+
+impl Offer {
+    /// Without a grantee the question has no answer but no.
+    fn query(&self, actor: &Actor, grantee: Option<&Uid>) -> Option<Query> {
+        let control = Some(self.terms.control.into());
+        actor.query("grant", &self.device, [("grantee", grantee.map(reference)), ("control", control)])
+    }
+
+    fn grant(&self, device: &Device, grantee: &User, granter: &User, moment: &Moment) -> Grant {
+        let parties = (device.uid.clone(), grantee.uid.clone(), granter.uid.clone());
+        let Terms { control, datastreams, from, until, hours, zone, note } = self.terms.clone();
+        let hours = hours.map(|it| it.into_iter().collect());
+        let created = Some(moment.now_ms);
+        Grant {
+            control,
+            datastreams,
+            from,
+            until,
+            hours,
+            zone,
+            note,
+            created,
+            ..Grant::new(device.organization.clone(), parties.0, parties.1, parties.2)
+        }
+    }
+}
+
+/// Takes, refuses or ends a grant.
+#[derive(Debug)]
+pub struct Reply {
+    /// Which grant.
+    pub grant: Uid,
+    /// What becomes of it.
+    pub answer: Answer,
+}
+
+impl Operation for Reply {
+    type Known = Option<Grant>;
+
+    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Self::Known, Failure> {
+        reader.grant(&self.grant).await
+    }
+
+    fn rule(&self, actor: &Actor, _: &Self::Known) -> Rule {
+        let action = match self.answer {
+            Answer::Accepted => "accept_grant",
+            Answer::Declined => "decline_grant",
+            Answer::Revoked => "revoke",
+            // Nobody puts an answer back.
+            Answer::Offered => return Rule::Cedar(Vec::new()),
+        };
+        actor.may(action, &self.grant)
+    }
+
+    fn subject(&self) -> Option<&Uid> {
+        Some(&self.grant)
+    }
+
+    fn plan(&self, _: &Actor, known: &Self::Known, _: &Moment) -> Result<Plan, Conflict> {
+        let grant = known.as_ref().ok_or(Conflict::Missing)?;
+        if grant.answer == Answer::Revoked && self.answer == Answer::Declined {
+            return Err(Conflict::broken("revoked", "the grant was taken back already"));
+        }
+        let after = Grant { answer: self.answer, ..grant.clone() };
+        Ok(Plan { changes: vec![Change::Put(after.write())], answer: described(&after), secret: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_go_over_midnight_and_over_the_week() {
+        assert_eq!(quarters(0, 8 * 60, 9 * 60).unwrap(), BTreeSet::from([32, 33, 34, 35]));
+        assert_eq!(quarters(6, 23 * 60 + 45, 15).unwrap(), BTreeSet::from([671, 0]));
+        assert_eq!(quarters(1, 0, 24 * 60).unwrap().len(), 96);
+        for (day, from, to) in [(7, 0, 15), (-1, 0, 15), (0, 7, 15), (0, 0, 24 * 60 + 15)] {
+            assert!(quarters(day, from, to).is_err());
+        }
+    }
+
+    #[test]
+    fn terms_make_sense() {
+        let good = Terms { until: Some(10), ..Terms::default() };
+        assert!(good.check(5).is_ok() && good.check(10).is_err());
+        let backwards = Terms { from: Some(11), ..good.clone() };
+        assert!(backwards.check(5).is_err());
+        let hours = Terms { hours: Some(BTreeSet::from([1])), ..Terms::default() };
+        assert!(hours.check(0).is_err());
+        assert!(Terms { zone: Some("Europe/Berlin".to_owned()), ..hours.clone() }.check(0).is_ok());
+        assert!(Terms { zone: Some("Middle/Earth".to_owned()), ..hours }.check(0).is_err());
+    }
+}
