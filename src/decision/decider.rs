@@ -59,6 +59,11 @@ impl Decider {
         self.policies.store(Arc::new(Policies { number, snapshot }));
     }
 
+    /// The stamps of the facts, for who waits for a change.
+    pub(super) fn feed(&self) -> &Arc<crate::store::Feed> {
+        self.facts.feed()
+    }
+
     /// Pins the policies and the clock, so that all decisions of one request agree.
     #[must_use]
     pub fn pin(self: &Arc<Self>) -> Session {
@@ -124,6 +129,11 @@ impl Session {
         let missing = (!exists).then(|| listing.principal.clone());
         let verdict = Arc::new(Verdict { missing, refuse, ..Verdict::default() });
         Err(Refused::Unauthenticated(Decision { verdict, store_revision: stamp, cached: false }))
+    }
+
+    /// Whether every query is permitted now.
+    pub(super) async fn permits(&self, queries: &[Query]) -> Result<(), Refused> {
+        self.decide_all(queries).await.map(drop)
     }
 
     async fn decide_all(&self, queries: &[Query]) -> Result<Vec<Decision>, Refused> {
