@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         true => policies.nearest_permits(&query, &facts, now_ms).map_err(Failure::Message)?,
         false => Vec::new(),
     };
-    let reasons = policies.named(&verdict.reasons).collect();
+    let reasons = verdict.reasons.iter().filter_map(|id| policies.policy(id)).collect();
     let explained = Explained { query, policies: reasons, near, over, verdict };
     match args.format {
         Format::Json => print::json(&explained.to_json())?,
@@ -154,11 +154,7 @@ fn named(policies: &PolicySnapshot, text: &str) -> Result<Uid, Failure> {
     }
 }
 
-fn folder_facts(
-    policies: &PolicySnapshot,
-    dir: &Path,
-    roots: &[Uid],
-) -> Result<(Facts, String), Failure> {
+fn folder_facts(policies: &PolicySnapshot, dir: &Path, roots: &[Uid]) -> Result<(Facts, String), Failure> {
     let (mut changes, mut findings) = (Vec::new(), Vec::new());
     let paths = check::files(dir, "json");
     if paths.is_empty() {
@@ -219,11 +215,16 @@ impl Explained<'_> {
         print::line("  no policy permits it; each permit lacks a clause, the nearest first:")?;
         for near in &self.near {
             let NearPermit { policy, clause, line, held, clauses, .. } = near;
-            print::line(&format!("  {} ({}:{}), {held} of {clauses} clauses hold", policy.id, policy.file, policy.line))?;
+            print::line(&format!(
+                "  {} ({}:{}), {held} of {clauses} clauses hold",
+                policy.id, policy.file, policy.line
+            ))?;
             print::line(&format!("    {}", policy.why))?;
             match &near.error {
                 None => print::line(&format!("    does not hold, line {line}: {clause}"))?,
-                Some(error) => print::line(&format!("    cannot be evaluated, line {line}: {clause}: {error}"))?,
+                Some(error) => {
+                    print::line(&format!("    cannot be evaluated, line {line}: {clause}: {error}"))?
+                }
             }
         }
         Ok(())

@@ -68,11 +68,7 @@ async fn write_file(store: &Arc<dyn Store>, kind: Option<&str>, path: &Path) -> 
     }
 }
 
-async fn write(
-    store: &Arc<dyn Store>,
-    kind: Option<&str>,
-    out: &mut dyn Write,
-) -> Result<usize, Failure> {
+async fn write(store: &Arc<dyn Store>, kind: Option<&str>, out: &mut dyn Write) -> Result<usize, Failure> {
     let bar = ProgressBar::new_spinner();
     let mut count = 0;
     let mut after: Option<Uid> = None;

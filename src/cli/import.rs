@@ -145,9 +145,8 @@ async fn write(batch: &mut Vec<Placed>, store: &Arc<dyn Store>, done: &mut Done)
         Err(StoreError::TooLarge { .. }) => std::collections::HashMap::new(),
         Err(error) => return Err(Stop::Failure(error.into())),
     };
-    let differs = |placed: &&Placed| {
-        known.get(&placed.entity.uid).is_none_or(|entity| **entity != placed.entity)
-    };
+    let differs =
+        |placed: &&Placed| known.get(&placed.entity.uid).is_none_or(|entity| **entity != placed.entity);
     let changes: Vec<Change> =
         batch.iter().filter(differs).map(|placed| Change::Put(placed.entity.clone())).collect();
     let written = changes.len();

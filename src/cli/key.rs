@@ -104,7 +104,10 @@ fn create(args: &Create) -> Outcome {
         Ok(facts.get(&key.principal).is_some())
     })?;
     if !exists {
-        print::remark(&format!("{} is not in the store yet: the key opens nothing until it is", key.principal))?;
+        print::remark(&format!(
+            "{} is not in the store yet: the key opens nothing until it is",
+            key.principal
+        ))?;
     }
     match args.format {
         Format::Json => {
@@ -116,7 +119,10 @@ fn create(args: &Create) -> Outcome {
         }
         Format::Text => {
             print::line(text.reveal())?;
-            print::remark(&format!("key {} of {}: keep it now, it is not shown again", key.id, key.principal))?;
+            print::remark(&format!(
+                "key {} of {}: keep it now, it is not shown again",
+                key.id, key.principal
+            ))?;
         }
     }
     Ok(Answer::Yes)

@@ -158,11 +158,8 @@ fn titles<K: Ord>(reached: &Reached<K>, name: &K) -> Vec<String> {
 fn coverage_json(coverage: &Coverage, policies: &PolicySnapshot) -> Json {
     let reasons: BTreeMap<_, _> =
         policies.policies().map(|it| (it.id.to_string(), titles(&coverage.reasons, &it.id))).collect();
-    let action = |name| {
-        json!({ "allowed": titles(&coverage.allowed, name), "denied": titles(&coverage.denied, name) })
-    };
-    let actions: BTreeMap<_, _> =
-        policies.actions().map(|name| (name.to_string(), action(name))).collect();
+    let action = |name| json!({ "allowed": titles(&coverage.allowed, name), "denied": titles(&coverage.denied, name) });
+    let actions: BTreeMap<_, _> = policies.actions().map(|name| (name.to_string(), action(name))).collect();
     json!({ "policies": reasons, "actions": actions, "gaps": coverage.gaps(policies) })
 }
 

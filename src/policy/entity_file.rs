@@ -41,9 +41,7 @@ impl<'p, R: BufRead> EntityFile<'p, R> {
         })?;
         if !parsed.is_object() {
             let help = "write `{\"uid\": …, \"attrs\": …, \"parents\": …}`";
-            return Err(
-                place(&self.name, &element, 0..element.text.len(), "not an entity").with_help(help)
-            );
+            return Err(place(&self.name, &element, 0..element.text.len(), "not an entity").with_help(help));
         }
         match self.policies.canonical(parsed) {
             Ok(entity) => Ok(Placed { entity, name: Arc::clone(&self.name), element }),
@@ -103,7 +101,8 @@ fn place(name: &str, element: &Element, span: Range<usize>, message: impl Into<S
 
 /// The part of an entity that a message speaks of: an attribute, a value, or else its `uid`.
 fn blamed(text: &str, message: &str) -> Range<usize> {
-    let named = || message.split('`').skip(1).step_by(2).map(|name| serde_json::Value::from(name).to_string());
+    let named =
+        || message.split('`').skip(1).step_by(2).map(|name| serde_json::Value::from(name).to_string());
     let key = |name: &String| {
         let start = text.find(name.as_str())?;
         let after = text.get(start + name.len()..)?.trim_start();

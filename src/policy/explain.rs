@@ -1,7 +1,5 @@
 //! Why a query is denied: the permits that could have applied, and what each of them lacked.
 
-use std::sync::Arc;
-
 use cedar_policy::{Effect, Policy};
 use cedar_policy_core::ast::{self, Expr, ExprKind};
 use cedar_policy_core::evaluator::Evaluator;
@@ -84,11 +82,7 @@ impl PolicySnapshot {
 fn judge(evaluator: &Evaluator<'_>, policy: &Policy, text: PolicyText) -> Option<NearPermit> {
     let core: &ast::Policy = policy.as_ref();
     let clauses = clauses(core, text.line);
-    let holds = |clause: &Clause| {
-        let value = evaluator.interpret(&clause.test, core.env())?;
-        value.get_as_bool()
-    };
-    let results: Vec<_> = clauses.iter().map(holds).collect();
+    let results: Vec<_> = clauses.iter().map(|clause| holds(evaluator, core, clause)).collect();
     let held = results.iter().filter(|result| matches!(result, Ok(true))).count();
     let failed = results.into_iter().zip(&clauses).find(|(result, _)| !matches!(result, Ok(true)))?;
     let (result, clause) = failed;
@@ -96,10 +90,18 @@ fn judge(evaluator: &Evaluator<'_>, policy: &Policy, text: PolicyText) -> Option
         policy: text,
         clause: clause.text.clone(),
         line: clause.line,
-        error: result.err().map(|error| error.to_string()),
+        error: result.err(),
         held,
         clauses: clauses.len(),
     })
+}
+
+fn holds(evaluator: &Evaluator<'_>, policy: &ast::Policy, clause: &Clause) -> Result<bool, String> {
+    let value = evaluator.interpret(&clause.test, policy.env()).map_err(|error| error.to_string())?;
+    match value.value_kind() {
+        ast::ValueKind::Lit(ast::Literal::Bool(holds)) => Ok(*holds),
+        _ => Err("it is neither true nor false".to_owned()),
+    }
 }
 
 /// The action is left out: only policies that can apply to it are asked.
@@ -140,11 +142,4 @@ fn one_line(text: &str) -> String {
 
 fn line_of(place: &Loc) -> usize {
     super::snapshot::line_of(&place.src, place.start())
-}
-
-impl PolicySnapshot {
-    /// The policies of these `@id`s, in their order.
-    pub fn named<'a>(&'a self, ids: &'a [Arc<str>]) -> impl Iterator<Item = &'a PolicyText> {
-        ids.iter().filter_map(|id| self.texts.values().find(|text| text.id == *id))
-    }
 }

@@ -121,6 +121,12 @@ impl PolicySnapshot {
         self.texts.values()
     }
 
+    /// The policy of this `@id`.
+    #[must_use]
+    pub fn policy(&self, id: &str) -> Option<&PolicyText> {
+        self.texts.get(&PolicyId::new(id))
+    }
+
     /// The action whose permission makes a resource of this type visible (`@visible_by` in the schema).
     #[must_use]
     pub fn visibility(&self, kind: &str) -> Option<ActionName> {

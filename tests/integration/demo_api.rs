@@ -41,7 +41,8 @@ impl Drop for Api {
 async fn devices_are_listed_in_order_and_shown_one_by_one() {
     let api = Api::start().await;
     let (status, list) = api.json(Method::GET, "/api/v1/devices", "").await;
-    let ids: Vec<_> = list["devices"].as_array().unwrap().iter().filter_map(|device| device["id"].as_str()).collect();
+    let ids: Vec<_> =
+        list["devices"].as_array().unwrap().iter().filter_map(|device| device["id"].as_str()).collect();
     assert_eq!((status, ids), (200, vec!["garage", "drinking", "lamp"]));
     assert_eq!(list["total"], 3);
 
