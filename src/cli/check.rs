@@ -20,7 +20,7 @@ pub(super) const STORIES: &str = "tests/stories";
 
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The configuration [default: ./cedargate.toml; without it, ./policies, ./entities, ./tests/stories]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,

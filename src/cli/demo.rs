@@ -6,7 +6,7 @@ use crate::cli::{Failure, Outcome};
 
 /// Options of `demo`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Where the gateway listens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub gateway: SocketAddr,

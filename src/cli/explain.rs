@@ -16,7 +16,7 @@ use crate::policy::{EntityFile, NearPermit, PolicySnapshot, PolicyText, Verdict}
 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Who asks, such as User::wife
     #[arg(long, value_name = "T::ID", required_unless_present = "record")]
     principal: Option<String>,

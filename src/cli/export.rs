@@ -18,7 +18,7 @@ const PAGE: u32 = 1000;
 
 /// Options of `export`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Only entities of this type
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,

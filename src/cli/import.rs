@@ -21,7 +21,7 @@ const BATCH: usize = 1000;
 
 /// Options of `import`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Files of entities; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,

@@ -19,7 +19,7 @@ const NAME_BYTES_MAX: usize = 200;
 
 /// What to do with keys.
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Make a key; it is shown this once
     Create(Create),
     /// List all keys, revoked ones included
@@ -30,7 +30,7 @@ pub enum Command {
 
 /// Options of `key create`.
 #[derive(Debug, clap::Args)]
-pub struct Create {
+pub(super) struct Create {
     /// Who the holder of the key is, such as User::wife
     #[arg(long, value_name = "T::ID")]
     principal: String,
@@ -49,7 +49,7 @@ pub struct Create {
 
 /// Options of `key list`.
 #[derive(Debug, clap::Args)]
-pub struct List {
+pub(super) struct List {
     #[command(flatten)]
     place: StorePlace,
     /// How to answer
@@ -59,7 +59,7 @@ pub struct List {
 
 /// Options of `key revoke`.
 #[derive(Debug, clap::Args)]
-pub struct Revoke {
+pub(super) struct Revoke {
     /// The key's id, as `key list` shows it
     id: String,
     #[command(flatten)]

@@ -20,7 +20,7 @@ const TIMEOUT_MIN: Duration = Duration::from_secs(60);
 
 /// The options that say where the store is.
 #[derive(Debug, Clone, clap::Args)]
-pub struct StorePlace {
+pub(super) struct StorePlace {
     /// The configuration that names the store [default: ./cedargate.toml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

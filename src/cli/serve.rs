@@ -6,7 +6,7 @@ use crate::cli::{Failure, Outcome};
 
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "cedargate.toml")]
     pub config: PathBuf,

@@ -14,7 +14,7 @@ use crate::policy::story::{self, Coverage};
 
 /// Options of `test`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Stories, or folders of them [default: ./tests/stories]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
