@@ -17,3 +17,4 @@ pub mod policy;
 pub mod problem;
 pub mod server;
 pub mod store;
+pub mod telemetry;

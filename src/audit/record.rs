@@ -47,6 +47,9 @@ pub struct Record {
     /// How the caller showed who it is.
     #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
     pub authentication: Option<&'static str>,
+    /// Who asked about the principal, where that was another one: an enforcement point.
+    #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<Arc<str>>,
     /// What was asked for.
     #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
     pub action: Option<ActionName>,
@@ -98,6 +101,7 @@ impl Record {
             at: SystemTime::now(),
             principal: None,
             authentication: None,
+            asked_by: None,
             action: None,
             resources: Vec::new(),
             decision: None,

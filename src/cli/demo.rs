@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::cli::{Failure, Outcome};
+use crate::cli::{Answer, Failure, Outcome, chain};
+use crate::server::{RunError, run_demo};
+use crate::telemetry;
 
 /// Options of `demo`.
 #[derive(Debug, clap::Args)]
@@ -15,6 +17,11 @@ pub(super) struct Args {
     pub control: SocketAddr,
 }
 
-pub(super) fn run(_: &Args) -> Outcome {
-    Err(Failure::Message("`demo` is not wired yet".to_owned()))
+pub(super) fn run(args: &Args) -> Outcome {
+    telemetry::logs(false);
+    match run_demo(args.gateway, args.control) {
+        Ok(()) => Ok(Answer::Yes),
+        Err(RunError::Findings(findings)) => Err(Failure::Findings(findings)),
+        Err(error) => Err(Failure::Message(chain(&error))),
+    }
 }

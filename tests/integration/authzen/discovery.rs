@@ -33,7 +33,8 @@ async fn readiness_names_what_is_wrong() {
     assert_eq!((status, &body["status"], &body["wrong"]), (200, &json!("ready"), &json!([])));
     assert_eq!(body["store_revision"], 7);
     assert_eq!(body["policy_revision"].as_str().unwrap().len(), 12);
-    let spoil: [(fn(&mut Readiness), &str); 4] = [
+    type Spoil = fn(&mut Readiness);
+    let spoil: [(Spoil, &str); 4] = [
         (|it| it.store_ok = false, "store"),
         (|it| it.keys_ok = false, "keys"),
         (|it| it.records_ok = false, "record"),

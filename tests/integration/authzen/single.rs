@@ -153,7 +153,7 @@ async fn a_context_that_does_not_fit_denies() {
     assert_eq!((status, &answer["decision"]), (200, &json!(false)));
     assert_eq!(answer["context"]["errors"].as_array().unwrap().len(), 1, "{answer}");
     // A context too large to be kept is decided all the same.
-    let large = json!({ "soft": true, "padding": "x".repeat(9_000) });
+    let large = json!({ "soft": true, "reason": "x".repeat(9_000) });
     assert!(bench.decides(&with(asked, "/action", "properties", large)).await);
 }
 
