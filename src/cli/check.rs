@@ -1,6 +1,6 @@
 //! `cedargate check`: every mistake in the files of a deployment, each with its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -131,6 +131,7 @@ impl Report {
 
     fn entities(&mut self, dir: &Path, snapshot: &PolicySnapshot) {
         let mut known: BTreeMap<Uid, Placed> = BTreeMap::new();
+        let mut rejected = BTreeSet::new();
         for path in files(dir, "json") {
             let name = path.display().to_string();
             let file = match File::open(&path) {
@@ -143,12 +144,16 @@ impl Report {
             for read in EntityFile::new(snapshot, &name, file) {
                 match read {
                     Ok(placed) => self.first(&mut known, placed),
-                    Err(finding) => self.findings.push(finding),
+                    Err(it) => {
+                        rejected.extend(it.uid);
+                        self.findings.push(it.finding);
+                    }
                 }
             }
         }
         self.read.push(print::count(known.len(), "entity"));
-        self.dangling(&known, snapshot);
+        // One mistake is told once: whoever names a rejected entity is right.
+        self.dangling(&known, |uid| snapshot.is_enumerated(uid.kind()) || rejected.contains(uid));
     }
 
     fn first(&mut self, known: &mut BTreeMap<Uid, Placed>, placed: Placed) {
@@ -164,13 +169,13 @@ impl Report {
     }
 
     /// A name that stands for nothing is no mistake to Cedar, but rarely meant.
-    fn dangling(&mut self, known: &BTreeMap<Uid, Placed>, snapshot: &PolicySnapshot) {
+    fn dangling(&mut self, known: &BTreeMap<Uid, Placed>, exists: impl Fn(&Uid) -> bool) {
         for placed in known.values() {
             let mut named = placed.entity.referenced();
             named.extend(placed.entity.parents.iter().cloned());
             for uid in named {
                 let action = uid.kind().rsplit("::").next() == Some("Action");
-                if action || snapshot.is_enumerated(uid.kind()) || known.contains_key(&uid) {
+                if action || known.contains_key(&uid) || exists(&uid) {
                     continue;
                 }
                 let message = format!("{uid} is in none of these files");

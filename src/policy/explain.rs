@@ -63,7 +63,10 @@ impl PolicySnapshot {
                 judge(&evaluator, policy, text)
             })
             .collect();
-        near.sort_by(|a, b| b.held.cmp(&a.held).then_with(|| a.policy.id.cmp(&b.policy.id)));
+        near.sort_by(|a, b| {
+            let (more, fewer) = (b.held.cmp(&a.held), a.clauses.cmp(&b.clauses));
+            more.then(fewer).then_with(|| a.policy.id.cmp(&b.policy.id))
+        });
         Ok(near)
     }
 

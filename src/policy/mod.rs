@@ -14,7 +14,7 @@ pub mod story;
 mod time;
 mod verdict;
 
-pub use entity_file::{EntityFile, Placed};
+pub use entity_file::{EntityFile, Placed, Rejected};
 pub use explain::NearPermit;
 pub use prepared::{Closure, FactError};
 pub use residual::Filter;
