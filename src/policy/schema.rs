@@ -5,7 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use cedar_policy::{Context, EntityId, EntityNamespace, EntityTypeName, EntityUid, SchemaFragment};
-use cedar_policy_core::{ast, validator::types::Type};
+use cedar_policy_core::ast;
+use cedar_policy_core::validator::{ValidatorEntityTypeKind, types::Type};
 use serde_json::{Map, Value as Json};
 
 use crate::domain::{ActionName, Uid};
@@ -31,6 +32,7 @@ struct Kind {
     name: EntityTypeName,
     attributes: BTreeSet<String>,
     visible_by: Option<ActionName>,
+    enumerated: bool,
 }
 
 impl Vocabulary {
@@ -68,6 +70,10 @@ impl Vocabulary {
 
     pub(super) fn declares(&self, kind: &str, attribute: &str) -> bool {
         self.kinds.get(kind).is_some_and(|it| it.attributes.contains(attribute))
+    }
+
+    pub(super) fn is_enumerated(&self, kind: &str) -> bool {
+        self.kinds.get(kind).is_some_and(|it| it.enumerated)
     }
 
     pub(super) fn kinds(&self) -> impl Iterator<Item = &str> {
@@ -161,7 +167,9 @@ fn kinds_of(
             Some(action) if actions.contains_key(action.as_str()) => Some(ActionName::from(action)),
             Some(action) => return Err(format!("@visible_by of `{name}` names no action: `{action}`")),
         };
-        kinds.insert(name.to_string(), Kind { name: name.clone(), attributes, visible_by });
+        let kind = core.get_entity_type(name.as_ref()).map(|it| &it.kind);
+        let enumerated = matches!(kind, Some(ValidatorEntityTypeKind::Enum(_)));
+        kinds.insert(name.to_string(), Kind { name: name.clone(), attributes, visible_by, enumerated });
     }
     Ok(kinds)
 }

@@ -104,6 +104,12 @@ impl PolicySnapshot {
         self.vocabulary.kinds()
     }
 
+    /// Whether the schema lists every entity of this type, so that none is ever stored.
+    #[must_use]
+    pub fn is_enumerated(&self, kind: &str) -> bool {
+        self.vocabulary.is_enumerated(kind)
+    }
+
     /// Whether the schema declares this attribute for this entity type.
     #[must_use]
     pub fn declares(&self, kind: &str, attribute: &str) -> bool {
@@ -113,6 +119,12 @@ impl PolicySnapshot {
     /// The policies with the sentences that explain them.
     pub fn policies(&self) -> impl Iterator<Item = &PolicyText> {
         self.texts.values()
+    }
+
+    /// The policy of this `@id`.
+    #[must_use]
+    pub fn policy(&self, id: &str) -> Option<&PolicyText> {
+        self.texts.get(&PolicyId::new(id))
     }
 
     /// The action whose permission makes a resource of this type visible (`@visible_by` in the schema).
@@ -220,7 +232,7 @@ fn span_of(policy: &Policy) -> Option<std::ops::Range<usize>> {
     Some(span.offset()..span.offset() + span.len())
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 

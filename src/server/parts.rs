@@ -47,7 +47,8 @@ pub(super) async fn build(
     if seeded > 0 {
         tracing::info!(entities = seeded, "static entities were written to the store");
     }
-    let sources = Arc::new(Sources { store: store.clone(), runtime: runtime.clone() });
+    let keys_max = config.cache.tokens as u64;
+    let sources = Arc::new(Sources::new(store.clone(), runtime.clone(), keys_max));
     let authenticator = Arc::new(authenticator(config, &sources, runtime)?);
     authenticator.started().await;
     let limits = Limits {

@@ -15,6 +15,8 @@ mod support;
 
 /// The OpenID Authorization API as its certification scenario asks for it, and where it is silent.
 mod authzen;
+/// The program as people and scripts run it.
+mod cli;
 /// The demo's device API, alone.
 mod demo_api;
 /// A whole gateway: real listeners, a real upstream, a real store.
