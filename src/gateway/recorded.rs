@@ -101,10 +101,6 @@ fn note_decision(record: &mut OpenRecord, decision: &Decision) {
 }
 
 pub(super) fn note_refusal(record: &mut OpenRecord, refusal: &Refusal) {
-    let failed = refusal.problem().status.is_server_error() || refusal.code() == "evaluation-error";
-    let outcome = if failed { Outcome::Error } else { Outcome::Deny };
-    let label = if failed { "error" } else { "deny" };
-    metrics::counter!("cedargate_requests_total", "outcome" => label).increment(1);
     if let Refusal::Refused(refused) = refusal {
         if let Some(decision) = refused.decision() {
             record.note(|it| it.policies.clear());
@@ -115,11 +111,27 @@ pub(super) fn note_refusal(record: &mut OpenRecord, refusal: &Refusal) {
     if let Refusal::Upstream(cause) = refusal {
         tracing::warn!(%cause, "the upstream failed");
     }
+    let (outcome, label) = match is_failure(refusal) {
+        true => (Outcome::Error, "error"),
+        false => (Outcome::Deny, "deny"),
+    };
     // What was permitted and then failed upstream stays an allow; the reason says what happened to it.
     record.note(|it| {
-        it.decision.get_or_insert(outcome);
+        if it.decision.is_none() {
+            it.decision = Some(outcome);
+            metrics::counter!("cedargate_requests_total", "outcome" => label).increment(1);
+        }
         it.reason = Some(refusal.code().into());
     });
+}
+
+/// Whether the gateway could not decide, rather than decided to refuse.
+fn is_failure(refusal: &Refusal) -> bool {
+    match refusal {
+        // The client's doing, though its status is 501.
+        Refusal::Method => false,
+        _ => refusal.problem().status.is_server_error() || refusal.code() == "evaluation-error",
+    }
 }
 
 /// Hands the record to the answer's body: it is written when the body ends, or breaks off.
