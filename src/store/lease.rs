@@ -4,7 +4,7 @@
 //! afterwards, so either the round reads the change, or the writer finds the lease that the round
 //! has just renewed and waits until a later round confirms the change.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::{AnyPool, Row};
@@ -25,6 +25,9 @@ pub(super) struct Lease {
     pool: AnyPool,
     dialect: &'static Dialect,
     feed: Arc<Feed>,
+    own: Arc<Own>,
+    /// The own transaction that this round has to find.
+    expected: Option<(Revision, String)>,
     id: String,
     length: Duration,
     poll: Duration,
@@ -36,6 +39,21 @@ pub(super) struct Lease {
     renewed: Option<Instant>,
 }
 
+/// The last transaction that this process committed, and published without waiting for a round.
+#[derive(Default)]
+pub(super) struct Own(std::sync::Mutex<Option<(Revision, String)>>);
+
+impl Own {
+    /// Remembers a committed transaction, before it is published.
+    pub(super) fn remember(&self, rev: Revision, nonce: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((rev, nonce));
+    }
+
+    fn take(&self) -> Option<(Revision, String)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 /// The hold on the task that renews the lease; dropping it ends the task.
 pub(super) struct Keeper {
     id: String,
@@ -44,11 +62,19 @@ pub(super) struct Keeper {
 }
 
 impl Lease {
-    pub(super) fn new(pool: AnyPool, dialect: &'static Dialect, feed: Arc<Feed>, options: &Options) -> Self {
+    pub(super) fn new(
+        pool: AnyPool,
+        dialect: &'static Dialect,
+        feed: Arc<Feed>,
+        own: Arc<Own>,
+        options: &Options,
+    ) -> Self {
         Self {
             pool,
             dialect,
             feed,
+            own,
+            expected: None,
             id: uuid::Uuid::now_v7().simple().to_string(),
             length: options.lease,
             poll: options.poll,
@@ -126,11 +152,14 @@ impl Lease {
     }
 
     async fn catch_up(&mut self) -> Result<(), StoreError> {
+        // Before the head is read, so that the history that is read must contain it.
+        self.expected = self.own.take().or(self.expected.take());
         let text = "SELECT rev, COALESCE((SELECT nonce FROM change WHERE rev = $1 AND n = 0), '') \
                     FROM feed_head WHERE one = 1";
         let row = sqlx::query(text).bind(rows::to_db(self.cursor)).fetch_one(&self.pool).await?;
         let head = rows::from_db(row.try_get(0)?);
-        let is_same_history = row.try_get::<&str, _>(1)? == self.nonce && head >= self.cursor;
+        let expected = self.expected.as_ref().map_or(0, |(rev, _)| *rev);
+        let is_same_history = row.try_get::<&str, _>(1)? == self.nonce && head >= self.cursor.max(expected);
         match is_same_history {
             true if head == self.cursor => Ok(()),
             true => self.follow().await,
@@ -147,10 +176,12 @@ impl Lease {
         let (mut last, mut nonce) = (self.cursor, String::new());
         for row in &found {
             let rev = rows::from_db(row.try_get(0)?);
-            if rev > last + 1 {
+            let nonce_here: String = row.try_get(3)?;
+            let is_other = |(own, nonce): &(_, _)| *own == rev && *nonce != nonce_here;
+            if rev > last + 1 || self.expected.as_ref().is_some_and(is_other) {
                 return self.reload().await;
             }
-            (last, nonce) = (rev, row.try_get(3)?);
+            (last, nonce) = (rev, nonce_here);
             if let Ok(uid) = Uid::new(row.try_get::<String, _>(1)?, row.try_get::<String, _>(2)?) {
                 changes.push(uid);
             }
@@ -159,14 +190,14 @@ impl Lease {
             return self.reload().await;
         }
         self.feed.publish(last, &changes);
-        (self.cursor, self.nonce) = (last, nonce);
+        (self.cursor, self.nonce, self.expected) = (last, nonce, None);
         Ok(())
     }
 
     /// Forgets everything: history was rewritten or pruned.
     async fn reload(&mut self) -> Result<(), StoreError> {
         (self.cursor, self.nonce) = self.newest().await?;
-        self.confirmed = None;
+        (self.confirmed, self.expected) = (None, None);
         self.feed.publish_all(self.cursor);
         Ok(())
     }

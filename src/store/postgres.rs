@@ -75,10 +75,11 @@ WHERE until_ms < CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - 
 };
 
 /// The server gives up too, so that a writer that was stopped does not keep the others out.
+/// Compiling a slice's plan would take a hundred times as long as the look-ups.
 fn session(options: &Options) -> String {
     let ms = options.timeout.as_millis();
     format!(
-        "SET statement_timeout = {ms}; SET lock_timeout = {ms}; \
+        "SET jit = off; SET statement_timeout = {ms}; SET lock_timeout = {ms}; \
          SET idle_in_transaction_session_timeout = {ms}"
     )
 }

@@ -9,7 +9,7 @@ use sqlx::{AnyPool, AssertSqlSafe, Row};
 
 use crate::domain::{Change, Entity, Facts, Revision, Uid};
 use crate::store::dialect::Dialect;
-use crate::store::lease::{Keeper, Lease};
+use crate::store::lease::{Keeper, Lease, Own};
 use crate::store::rows;
 use crate::store::write::Work;
 use crate::store::{ApiKey, FactSource, Feed, Options, Pending, Store, StoreError, sqlite};
@@ -33,6 +33,8 @@ pub(super) struct Core {
     pub(super) writing: tokio::sync::Mutex<()>,
     /// The name of this process's lease; empty without one.
     pub(super) replica: String,
+    /// The last transaction of this process, which the lease must find in the history.
+    pub(super) own: Arc<Own>,
     /// Whether other processes can have the database open.
     pub(super) is_shared: bool,
 }
@@ -45,16 +47,18 @@ impl SqlStore {
         let pool = connect(url, dialect, &options, is_shared, options.connections).await?;
         migrate(dialect, &pool).await?;
         let feed = Arc::new(if is_shared { Feed::leased() } else { Feed::local() });
+        let own = Arc::<Own>::default();
         let keeper = match is_shared && options.replica {
             true => {
-                let own = connect(url, dialect, &options, is_shared, 1).await?;
-                Some(Lease::new(own, dialect, Arc::clone(&feed), &options).keep().await?)
+                let pool = connect(url, dialect, &options, is_shared, 1).await?;
+                let lease = Lease::new(pool, dialect, Arc::clone(&feed), Arc::clone(&own), &options);
+                Some(lease.keep().await?)
             }
             false => None,
         };
         let replica = keeper.as_ref().map(|keeper| keeper.id().to_owned()).unwrap_or_default();
         let writing = tokio::sync::Mutex::default();
-        let core = Arc::new(Core { pool, dialect, feed, options, writing, replica, is_shared });
+        let core = Arc::new(Core { pool, dialect, feed, options, writing, replica, own, is_shared });
         let head = core.within(core.head()).await?;
         core.feed.publish(head, []);
         Ok(Self { core, keeper })
@@ -241,7 +245,11 @@ impl Store for SqlStore {
             if let Some(keeper) = &self.keeper {
                 keeper.release().await;
             }
-            self.core.within(async { Ok(self.core.pool.close().await) }).await
+            let closed = async {
+                self.core.pool.close().await;
+                Ok(())
+            };
+            self.core.within(closed).await
         })
     }
 }

@@ -28,6 +28,7 @@ pub(super) enum Work {
 struct Prepared {
     transaction: Transaction<'static, Any>,
     rev: Revision,
+    nonce: String,
     touched: BTreeSet<Uid>,
 }
 
@@ -45,10 +46,13 @@ impl Core {
 
     async fn commit(&self, work: Work) -> Result<Revision, StoreError> {
         let _turn = self.within(async { Ok(self.writing.lock().await) }).await?;
-        let Prepared { transaction, rev, touched } = self.within(self.prepare(work)).await?;
+        let Prepared { transaction, rev, nonce, touched } = self.within(self.prepare(work)).await?;
         let done = self.within(async { Ok(transaction.commit().await?) }).await;
         match done {
-            Ok(()) => self.feed.publish(rev, &touched),
+            Ok(()) => {
+                self.own.remember(rev, nonce);
+                self.feed.publish(rev, &touched);
+            }
             // Whether it was committed is unknown: nothing that we remember counts any more.
             Err(_) => self.feed.publish_all(rev - 1),
         }
@@ -93,8 +97,9 @@ impl Core {
             Work::CreateKey(key) => BTreeSet::from([create_key(&mut transaction, key).await?]),
             Work::RevokeKey(id, at_ms) => BTreeSet::from([revoke_key(&mut transaction, &id, at_ms).await?]),
         };
-        self.record(&mut transaction, rev, &touched).await?;
-        Ok(Prepared { transaction, rev, touched })
+        let nonce = uuid::Uuid::now_v7().simple().to_string();
+        self.record(&mut transaction, rev, &nonce, &touched).await?;
+        Ok(Prepared { transaction, rev, nonce, touched })
     }
 
     /// Writes the feed: the new head, at least one row with the nonce, and no more than is kept.
@@ -102,6 +107,7 @@ impl Core {
         &self,
         connection: &mut AnyConnection,
         rev: Revision,
+        nonce: &str,
         touched: &BTreeSet<Uid>,
     ) -> Result<(), StoreError> {
         let mut changes: Vec<_> =
@@ -111,7 +117,7 @@ impl Core {
         }
         sqlx::query(self.dialect.add_changes)
             .bind(rows::to_db(rev))
-            .bind(uuid::Uuid::now_v7().simple().to_string())
+            .bind(nonce.to_owned())
             .bind(rows::list(changes))
             .execute(&mut *connection)
             .await?;

@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test that fails should stop where it fails; the allowances for tests do not reach helpers"
@@ -14,9 +15,15 @@ mod pack;
 mod identity;
 /// Role × relation × action as one table, reviewed as a diff.
 mod matrix;
+/// Cached decisions are those of the newest facts, whatever happens at the same time.
+mod decision;
 /// The decided cases of the sharing model.
 mod model;
 /// The log of records: nothing is lost without being counted, and nothing can be forged.
 mod records;
+/// The store over SQLite and PostgreSQL: one conformance suite, crashes, leases.
+mod store;
 /// Every story holds, and together they reach every policy and action.
 mod stories;
+/// What several tests stand on.
+mod support;
