@@ -199,8 +199,10 @@ impl Session {
             if found.contains_key(&root) || cold.contains(&root) {
                 continue;
             }
-            let hit = stamp.and_then(|_| {
+            // One that was made after our stamp belongs to a later snapshot than one found before it.
+            let hit = stamp.and_then(|stamp| {
                 cache::get(&tables.closures, &root, facts.feed(), self.policies.number, self.now_ms)
+                    .filter(|warm| warm.stamp <= stamp)
             });
             match hit {
                 Some(warm) => drop(found.insert(root, warm)),

@@ -4,6 +4,7 @@ mod evaluate;
 mod guard;
 mod prepared;
 mod residual;
+mod rule;
 mod schema;
 mod snapshot;
 mod source;
