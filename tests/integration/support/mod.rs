@@ -1,3 +1,5 @@
 //! What several tests stand on.
 
 pub(crate) mod postgres;
+
+pub(crate) mod random;
