@@ -242,10 +242,22 @@ impl Reader<'_> {
 /// A message of the TOML reader or of [`read`], whose second line is the advice.
 fn finding(origin: &Origin, error: &toml::de::Error, table: std::ops::Range<usize>) -> Finding {
     let span = error.span().unwrap_or(table);
-    match error.message().split_once('\n') {
-        Some((message, help)) => origin.error(span, message).with_help(help),
-        None => origin.error(span, error.message()),
+    let message = error.message();
+    if let Some((message, help)) = message.split_once('\n') {
+        return origin.error(span, message).with_help(help);
     }
+    if let Some((name, known)) = message.strip_prefix("unknown field ").and_then(|it| it.split_once(", ")) {
+        return origin.error(span, format!("unknown key {name}")).with_help(known);
+    }
+    if let Some((name, known)) = message.strip_prefix("unknown variant ").and_then(|it| it.split_once(", ")) {
+        return origin.error(span, format!("unknown value {name}")).with_help(known);
+    }
+    if let Some(name) = message.strip_prefix("missing field ") {
+        return origin
+            .error(span, format!("{name} is missing"))
+            .with_help(format!("add {name} to the table"));
+    }
+    origin.error(span, message)
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl Finding {
     pub fn render(&self, colours: bool) -> String {
         let styles = if colours { ThemeStyles::ansi() } else { ThemeStyles::none() };
         let theme = GraphicalTheme { characters: ThemeCharacters::ascii(), styles };
-        let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_context_lines(0);
+        let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_context_lines(1);
         let mut text = String::new();
         match handler.render_report(&mut text, &Drawing(self)) {
             Ok(()) => text,
@@ -164,21 +164,26 @@ impl Diagnostic for Drawing<'_> {
 }
 
 impl SourceCode for Drawing<'_> {
+    /// With context the whole line, never its neighbours; without context the place alone.
     fn read_span<'a>(
         &'a self,
         span: &SourceSpan,
         before: usize,
-        after: usize,
+        _after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let read = self.0.source.as_ref().read_span(span, before, after)?;
-        Ok(Box::new(MietteSpanContents::new_named(
-            self.0.file.clone(),
-            read.data(),
-            *read.span(),
-            read.line(),
-            read.column(),
-            read.line_count(),
-        )))
+        let text = &*self.0.source;
+        let start = span.offset();
+        let head = text.get(..start).ok_or(MietteError::OutOfBounds)?;
+        let line_start = head.rfind('\n').map_or(0, |at| at + 1);
+        let line = text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let (row, column) = self.0.position().unwrap_or((1, 1));
+        let (data, from, column) = match before {
+            0 => (text.get(start..start + span.len()).unwrap_or_default(), start, column - 1),
+            _ => (line, line_start, 0),
+        };
+        let read = SourceSpan::from((from, data.len()));
+        let name = self.0.file.clone();
+        Ok(Box::new(MietteSpanContents::new_named(name, data.as_bytes(), read, row - 1, column, 1)))
     }
 }
 

@@ -2,15 +2,18 @@
 //!
 //! ARCHITECTURE.md has the map; the whole product is the six verbs of [`gateway`].
 
-pub mod audit;
-pub mod config;
-pub mod decision;
 pub mod domain;
 pub mod finding;
-pub mod gateway;
-pub mod identity;
 pub mod json;
+pub mod config;
 pub mod policy;
-pub mod problem;
-pub mod server;
+pub mod audit;
 pub mod store;
+pub mod identity;
+pub mod decision;
+pub mod problem;
+pub mod gateway;
+pub mod control;
+pub mod telemetry;
+pub mod server;
+pub mod demo;

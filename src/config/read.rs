@@ -1,8 +1,10 @@
 //! Readers of single settings; what they refuse says why, and on a second line what to write instead.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error};
+use toml::Spanned;
 
 const DAY_S: u64 = 24 * 60 * 60;
 
@@ -42,7 +44,8 @@ pub(super) fn size<'de, D: Deserializer<'de>, const MIN: usize, const MAX: usize
 pub(super) fn count<'de, D: Deserializer<'de>, const MIN: usize, const MAX: usize>(
     deserializer: D,
 ) -> Result<usize, D::Error> {
-    let read = i64::deserialize(deserializer)?;
+    let read = i64::deserialize(deserializer)
+        .map_err(|_| D::Error::custom("not a whole number\nwrite digits, without quotes"))?;
     let read = usize::try_from(read).map_err(|_| D::Error::custom("the number is below zero"))?;
     within::<D, MIN, MAX>(read, "")
 }
@@ -68,6 +71,16 @@ fn bytes(text: &str) -> Option<usize> {
         _ => return None,
     };
     number.parse::<usize>().ok()?.checked_mul(factor)
+}
+
+/// An address to listen on.
+pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Spanned<SocketAddr>, D::Error> {
+    let text = Spanned::<String>::deserialize(deserializer)?;
+    let read = text.get_ref().parse().map_err(|_| {
+        let message = format!("`{}` is not an address to listen on", text.get_ref());
+        D::Error::custom(message + "\nwrite an IP address and a port, such as `\"127.0.0.1:8080\"`")
+    })?;
+    Ok(Spanned::new(text.span(), read))
 }
 
 /// A text that is not empty.

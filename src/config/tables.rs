@@ -23,6 +23,7 @@ fn loopback(port: u16) -> Spanned<SocketAddr> {
 #[serde(deny_unknown_fields, default)]
 pub struct Gateway {
     /// The address to listen on.
+    #[serde(deserialize_with = "read::address")]
     pub listen: Spanned<SocketAddr>,
     /// Threads; 0: one for each core.
     #[serde(deserialize_with = "read::count::<_, 0, 1024>")]
@@ -95,6 +96,7 @@ impl Default for Gateway {
 #[serde(deny_unknown_fields, default)]
 pub struct Control {
     /// The address to listen on.
+    #[serde(deserialize_with = "read::address")]
     pub listen: Spanned<SocketAddr>,
     /// The operator's own bearer token; empty: none.
     pub operator_token: Secret,
@@ -169,6 +171,9 @@ impl Store {
     /// Makes a relative file of SQLite start at `folder`.
     pub(super) fn place(&mut self, folder: &Path) {
         let Some(file) = self.url.reveal().strip_prefix("sqlite://") else { return };
+        if file.starts_with(":memory:") {
+            return;
+        }
         let placed = folder.join(file);
         self.url = Secret::new(format!("sqlite://{}", placed.display()));
     }

@@ -57,10 +57,14 @@ fn the_example_shows_every_key() {
     let text = uncommented();
     for table in tables.chain(nested.map(str::to_owned)) {
         let found = parse(&format!("{table}\nzzz = 1\n")).unwrap_err();
-        let message = &found[0].message;
-        assert!(message.starts_with("unknown field `zzz`"), "{table}: {message}");
-        for key in message.split('`').skip(3).step_by(2) {
-            let shown = [format!("\n{key} = "), format!("authentication.{key}]"), format!("route.{key}]")];
+        assert_eq!(found[0].message, "unknown key `zzz`", "{table}");
+        for key in found[0].help.as_ref().unwrap().split('`').skip(1).step_by(2) {
+            let shown = [
+                format!("\n{key} = "),
+                format!("\n# {key} = "),
+                format!("authentication.{key}]"),
+                format!("route.{key}]"),
+            ];
             assert!(shown.iter().any(|it| text.contains(it.as_str())), "{table} {key} is not in the example");
         }
     }
@@ -77,10 +81,10 @@ fn refused(text: &str, caret: &str, message: &str) {
 #[test]
 fn a_bad_setting_is_refused_at_its_place() {
     let with = |more: &str| format!("{MINIMAL}{more}");
-    refused(&with("[gateway]\nlisten = \"8080\""), "\"8080\"", "invalid socket address");
-    refused(&with("[gateway]\nworkers = \"2\""), "\"2\"", "expected i64");
+    refused(&with("[gateway]\nlisten = \"8080\""), "\"8080\"", "not an address");
+    refused(&with("[gateway]\nworkers = \"2\""), "\"2\"", "not a whole number");
     refused(&with("[gateway]\nworkers = -1"), "-1", "below zero");
-    refused(&with("[gateway]\nlisen = \"a\""), "lisen", "unknown field `lisen`");
+    refused(&with("[gateway]\nlisen = \"a\""), "lisen", "unknown key `lisen`");
     refused(&with("[gatewy]\nlisten = \"a\""), "gatewy", "unknown table `gatewy`");
     refused(&with("[gateway]\nheader_timeout = \"10\""), "\"10\"", "is not a time");
     refused(&with("[gateway]\nheader_timeout = \"0s\""), "\"0s\"", "shortest time");
@@ -89,7 +93,7 @@ fn a_bad_setting_is_refused_at_its_place() {
     refused(&with("[gateway]\nbody_max = \"2GiB\""), "\"2GiB\"", "out of range");
     refused(&with("[limits]\njson_depth_max = 1000"), "1000", "out of range");
     refused(&with("[store]\nurl = \"mysql://a:b@c\""), "\"mysql://a:b@c\"", "not a store");
-    refused(&with("[records]\noverflow = \"drop\""), "\"drop\"", "unknown variant");
+    refused(&with("[records]\noverflow = \"drop\""), "\"drop\"", "unknown value `drop`");
     refused(&with("[control]\nlisten = \"127.0.0.1:8080\""), "\"127.0.0.1:8080\"", "gateway's address");
     refused(&with("[authentication]\nprincipal = { type = \"a b\" }"), "\"a b\"", "entity type");
     refused(&with("[authentication.api_key]\nheader = \"X_Key\""), "\"X_Key\"", "ambiguous");
@@ -98,7 +102,7 @@ fn a_bad_setting_is_refused_at_its_place() {
         "\"x-auth-subject\"",
         "identity header",
     );
-    refused(&with("route = 1"), "1", "unknown field");
+    refused(&format!("route = 1\n{MINIMAL}"), "1", "`route` is a list");
     refused("", "", "no `[upstream]`");
     refused("[upstream]\nurl = \"http://u:p@a\"", "\"http://u:p@a\"", "no user or password");
     refused("[upstream]\nurl = \"http://a/b\"", "\"http://a/b\"", "no path");
@@ -108,8 +112,8 @@ fn a_bad_setting_is_refused_at_its_place() {
 #[test]
 fn a_token_without_issuer_or_audience_is_never_believed() {
     let jwt = |rest: &str| format!("{MINIMAL}[[authentication.jwt]]\n{rest}");
-    refused(&jwt("issuer = \"https://a\""), "[[authentication.jwt]]", "missing field `audience`");
-    refused(&jwt("audience = \"a\""), "[[authentication.jwt]]", "missing field `issuer`");
+    refused(&jwt("issuer = \"https://a\""), "[[authentication.jwt]]", "`audience` is missing");
+    refused(&jwt("audience = \"a\""), "[[authentication.jwt]]", "`issuer` is missing");
     refused(&jwt("issuer = \"https://a\"\naudience = \"\""), "\"\"", "audience is empty");
     refused(&jwt("issuer = \"https://a\"\naudience = []"), "[]", "audience is empty");
     refused(&jwt("issuer = \" \"\naudience = \"a\""), "\" \"", "issuer is empty");
@@ -129,10 +133,12 @@ fn contradictions_about_the_upstream_are_refused() {
     refused(&with("headers = [\"x-auth-subject\"]"), "\"x-auth-subject\"", "identity header");
     refused(&with("headers = [\"X-Forwarded-For\"]"), "\"X-Forwarded-For\"", "another one");
     refused(&with("headers = [\"X-HTTP-Method-Override\"]"), "\"X-HTTP-Method-Override\"", "another one");
-    refused(&with("headers = [\"Connection\"]"), "\"Connection\"", "belongs to the connection");
+    refused(&with("headers = [\"Connection\"]"), "[\"Connection\"]", "belongs to the connection");
     refused(&with("headers = [\"X-A\"]\ninject = { \"header:X-A\" = \"b\" }"), "\"X-A\"", "injects it");
     let identity = "identity_header = \"X-A\"\ninject = { \"header:X-A\" = \"b\" }";
     refused(&with(identity), "\"X-A\"", "injected too");
+    let route = "[[route]]\nmatch = \"GET /\"\npublic = true\ninject = { \"header:X-Auth-Subject\" = \"a\" }";
+    refused(&with(route), "\"header:X-Auth-Subject\"", "identity header");
     let keep = "credentials = \"keep\"\ninject = { \"header:Authorization\" = \"b\" }";
     refused(&with(keep), "\"keep\"", "would meet");
     refused(&with("host = \"a b\""), "\"a b\"", "not a host");

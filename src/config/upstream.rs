@@ -211,6 +211,12 @@ pub(super) fn contradictions(config: &Config, found: &mut Vec<Finding>) {
         let error = origin.error(upstream.identity_header.span(), format!("`{identity}` is injected too"));
         found.push(error.with_help("inject another header, or change `identity_header`"));
     }
+    for key in config.routes.iter().flat_map(|route| route.inject.keys()) {
+        if key.get_ref().parse() == Ok(identity.clone()) {
+            let error = origin.error(key.span(), format!("`{identity}` is the identity header"));
+            found.push(error.with_help("inject another header: only the gateway may set it"));
+        }
+    }
     let authorization = Place::Header("authorization".to_owned());
     let kept = *upstream.credentials.get_ref() == Credentials::Keep;
     if kept && upstream.inject.contains_key(&authorization) {

@@ -34,7 +34,7 @@ struct Policies {
 pub struct Decider {
     policies: ArcSwap<Policies>,
     replaced: AtomicU64,
-    facts: Arc<dyn FactSource>,
+    pub(super) facts: Arc<dyn FactSource>,
     tables: Tables,
     runtime: Handle,
     limits: Limits,
@@ -71,9 +71,9 @@ impl Decider {
 
 /// One request's view: one policy set, one time.
 pub struct Session {
-    decider: Arc<Decider>,
+    pub(super) decider: Arc<Decider>,
     policies: Arc<Policies>,
-    now_ms: i64,
+    pub(super) now_ms: i64,
 }
 
 /// A closure with its slots, warm or just loaded.
@@ -256,7 +256,7 @@ impl Session {
     }
 
     /// Loads on the store's runtime, so that a caller who leaves cannot cut a load in half.
-    async fn load(&self, roots: &[Uid]) -> Result<Facts, Refused> {
+    pub(super) async fn load(&self, roots: &[Uid]) -> Result<Facts, Refused> {
         let (facts, level) = (self.decider.facts.clone(), self.policies.snapshot.level());
         let roots = roots.to_vec();
         let loading = self.decider.runtime.spawn(async move { facts.facts_for(&roots, level).await });

@@ -21,16 +21,16 @@ pub struct UpstreamSettings {
     pub scheme: Scheme,
     /// Host and port.
     pub authority: Authority,
-    /// A path that every target is put behind; empty for none.
-    pub prefix: String,
     /// The host to name: the upstream's, the client's or a fixed one.
     pub host: HostName,
     /// How long a connection may take to open.
     pub connect_timeout: Duration,
     /// How long the head of an answer may take.
     pub response_timeout: Duration,
-    /// How long an answer's body may pause, and a pooled connection stay unused.
+    /// How long an answer's body may pause.
     pub idle_timeout: Duration,
+    /// How long a pooled connection may stay unused.
+    pub pool_timeout: Duration,
     /// The most bytes of an answer.
     pub answer_bytes_max: u64,
     /// Connections kept open to the upstream.
@@ -89,7 +89,7 @@ impl Upstream {
         // Nothing here follows a redirect, reads a proxy from the environment or repeats a request.
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(settings.idle_timeout)
+            .pool_idle_timeout(settings.pool_timeout)
             .pool_max_idle_per_host(settings.idle_connections_max)
             .retry_canceled_requests(false)
             .build(connector);
@@ -115,7 +115,6 @@ impl Upstream {
     fn request(&self, outgoing: Outgoing) -> Result<Request<Body>, Refusal> {
         let Outgoing { method, target, mut headers, client_host, has_origin, body } = outgoing;
         let malformed = || Refusal::Malformed("the target cannot be written".to_owned());
-        let target = format!("{}{target}", self.settings.prefix);
         let target = PathAndQuery::try_from(target).map_err(|_| malformed())?;
         let own = HeaderValue::from_str(self.settings.authority.as_str()).map_err(|_| malformed())?;
         let host = match (&self.settings.host, client_host) {

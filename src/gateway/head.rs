@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{Method, Version};
 
 use crate::gateway::refusal::Refusal;
+use crate::gateway::target::Pair;
 
 /// Request fields that travel to every upstream; anything else needs `upstream.headers`.
 const FORWARDED: [HeaderName; 18] = [
@@ -163,6 +164,8 @@ fn is_canonical_number(digits: &[u8]) -> bool {
 pub struct FieldRules {
     /// Further fields that may travel.
     pub extra: Vec<HeaderName>,
+    /// Query parameters that the operator adds to every request.
+    pub inject_query: Vec<Pair>,
     /// The field that names the user to the upstream.
     pub identity: Option<HeaderName>,
     /// Whether and how the client's address is told.

@@ -134,7 +134,10 @@ impl Refusal {
             Self::Unfilterable(_) => {
                 (S::BAD_GATEWAY, "unfilterable", "the device API's list cannot be shown".into())
             }
-            Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "the gateway failed".into()),
+            // The gateway states no properties; were it to, that they misfit would be its own mistake.
+            Self::Internal | Self::Refused(Refused::Unfit(_)) => {
+                (S::INTERNAL_SERVER_ERROR, "internal", "the gateway failed".into())
+            }
         }
     }
 

@@ -192,7 +192,7 @@ impl Translator<'_> {
         if route.filter().is_some() {
             NOT_FOR_LISTS.iter().for_each(|name| drop(headers.remove(name)));
         }
-        let mut further = Vec::new();
+        let mut further = self.fields.inject_query.clone();
         ids::inject(route, &mut headers, &mut further)?;
         Ok(Outgoing {
             method: reading.parts.method.clone(),

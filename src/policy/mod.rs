@@ -1,5 +1,6 @@
 //! The only place that knows Cedar: policy text and facts in, verdicts out.
 
+mod amend;
 mod evaluate;
 mod guard;
 mod prepared;

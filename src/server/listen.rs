@@ -30,6 +30,8 @@ pub struct ConnectionLimits {
     pub fields_max: usize,
     /// The most streams of one HTTP/2 connection at once.
     pub streams_max: u32,
+    /// The most of them that may be reset before they are answered.
+    pub resets_max: usize,
     /// How long requests under way may take once the gateway is told to stop.
     pub drain_timeout: Duration,
 }
@@ -124,7 +126,7 @@ fn builder(limits: &ConnectionLimits) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams_max)
         .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
-        .max_pending_accept_reset_streams(Some(20))
+        .max_pending_accept_reset_streams(Some(limits.resets_max))
         .keep_alive_interval(Some(Duration::from_secs(20)))
         .keep_alive_timeout(Duration::from_secs(20));
     builder

@@ -10,7 +10,15 @@
 
 /// What the tests share: the shipped policies and the named worlds.
 mod pack;
+/// Real neighbours: a PostgreSQL cluster, upstreams that behave and that do not.
+mod support;
 
+/// The OpenID Authorization API as its certification scenario asks for it, and where it is silent.
+mod authzen;
+/// The demo's device API, alone.
+mod demo_api;
+/// A whole gateway: real listeners, a real upstream, a real store.
+mod gateway;
 /// Who is asking: real keys, real key servers, and every way we know to cheat with a token.
 mod identity;
 /// Role × relation × action as one table, reviewed as a diff.
@@ -21,9 +29,9 @@ mod decision;
 mod model;
 /// The log of records: nothing is lost without being counted, and nothing can be forged.
 mod records;
-/// The store over SQLite and PostgreSQL: one conformance suite, crashes, leases.
+/// One conformance suite for every database, and what happens between two processes.
 mod store;
 /// Every story holds, and together they reach every policy and action.
 mod stories;
-/// What several tests stand on.
-mod support;
+/// The upstreams of the tests do what they say.
+mod upstream;

@@ -269,6 +269,7 @@ impl Compiler<'_> {
                 );
                 return None;
             }
+            None if text.is_empty() => return None,
             None if http::HeaderValue::from_str(text).is_err() => {
                 self.fail(
                     value.span(),
@@ -303,7 +304,7 @@ impl Compiler<'_> {
         let when = self.conditions(&message.when, true);
         let span = config.pattern.span();
         if message.action.is_none() && message.resource.is_none() {
-            if !passes {
+            if !passes || !message.context.is_empty() {
                 let help = "add `action`, or `pass = true`";
                 self.fail(span, "a `[[route.message]]` has no action", help);
             }

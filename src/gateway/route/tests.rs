@@ -112,7 +112,7 @@ fn the_contracts_map_compiles() {
     assert!(!messages.pass);
     let names: Vec<&str> = routes.known_id_names().iter().map(|name| &**name).collect();
     assert_eq!(names, ["device", "deviceid", "id", "ids", "pin"]);
-    assert_eq!(routes.all().len(), 12);
+    assert_eq!(routes.all().len(), 11);
 }
 
 #[test]

@@ -1,0 +1,3 @@
+//! What `cedargate demo` brings along to stand behind the gateway.
+
+pub mod device_api;

@@ -1,0 +1,81 @@
+//! Static entities: they seed an empty store, and those that no API manages are kept as in the files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use crate::domain::{Change, Entity, Uid};
+use crate::finding::Finding;
+use crate::json;
+use crate::policy::PolicySnapshot;
+use crate::store::{Store, StoreError};
+
+/// Types that the store is the truth of once it was seeded: people change them at run time.
+const MANAGED: [&str; 7] = ["Organization", "Role", "User", "Device", "Grant", "OAuthClient", "DeviceToken"];
+/// Entities of one transaction.
+const BATCH: usize = 1000;
+
+/// Reads every `*.json` of a folder as a list of entities in Cedar's format; a missing folder is empty.
+pub(super) fn read_dir(dir: &Path, snapshot: &PolicySnapshot) -> Result<Vec<Entity>, Vec<Finding>> {
+    let Ok(found) = fs::read_dir(dir) else { return Ok(Vec::new()) };
+    let mut paths: Vec<PathBuf> = found.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.retain(|path| path.extension().is_some_and(|it| it == "json"));
+    paths.sort();
+    let (mut entities, mut findings) = (Vec::new(), Vec::new());
+    for path in paths {
+        match read_file(&path, snapshot) {
+            Ok(read) => entities.extend(read),
+            Err(found) => findings.extend(found),
+        }
+    }
+    if findings.is_empty() { Ok(entities) } else { Err(findings) }
+}
+
+fn read_file(path: &Path, snapshot: &PolicySnapshot) -> Result<Vec<Entity>, Vec<Finding>> {
+    let name = path.display().to_string();
+    let fail = |message: String| vec![Finding::error(name.clone(), message)];
+    let text = fs::read_to_string(path).map_err(|error| fail(format!("cannot read: {error}")))?;
+    let source: Arc<str> = text.as_str().into();
+    let parsed = json::parse(text.as_bytes()).map_err(|error| {
+        let at = offset(&text, error.line(), error.column());
+        vec![Finding::error(name.clone(), format!("not JSON: {error}")).at(source.clone(), at..at)]
+    })?;
+    let Json::Array(items) = parsed else {
+        return Err(fail("write a list of entities: `[ … ]`".to_owned()));
+    };
+    let (mut entities, mut findings) = (Vec::new(), Vec::new());
+    for item in items {
+        let label = item.get("uid").map(ToString::to_string).unwrap_or_default();
+        match snapshot.canonical(item) {
+            Ok(entity) => entities.push(entity),
+            Err(reason) => findings.extend(fail(format!("the entity {label} is not accepted: {reason}"))),
+        }
+    }
+    if findings.is_empty() { Ok(entities) } else { Err(findings) }
+}
+
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    (before + column.saturating_sub(1)).min(text.len())
+}
+
+/// Seeds an empty store with all entities; brings those that nothing else manages up to date in any.
+pub(super) async fn seed(store: &dyn Store, entities: Vec<Entity>) -> Result<usize, StoreError> {
+    let empty = store.page(None, None, 1).await?.is_empty();
+    let wanted: Vec<Entity> =
+        entities.into_iter().filter(|entity| empty || !MANAGED.contains(&entity.uid.kind())).collect();
+    let mut changed = 0;
+    for batch in wanted.chunks(BATCH) {
+        let names: Vec<Uid> = batch.iter().map(|entity| entity.uid.clone()).collect();
+        let facts = store.facts_for(&names, 1).await?;
+        let differs = |entity: &&Entity| facts.get(&entity.uid).is_none_or(|known| **known != **entity);
+        let changes: Vec<Change> = batch.iter().filter(differs).cloned().map(Change::Put).collect();
+        changed += changes.len();
+        if !changes.is_empty() {
+            store.apply(changes, None).await?;
+        }
+    }
+    Ok(changed)
+}

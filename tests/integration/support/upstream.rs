@@ -1,0 +1,9 @@
+//! Device APIs to put behind the gateway: [`Things`], which is real, and [`Recorder`], which obeys the test.
+
+mod answer;
+mod recorder;
+mod things;
+
+pub(crate) use answer::Answer;
+pub(crate) use recorder::{Recorder, Refusing, Seen};
+pub(crate) use things::Things;
