@@ -2,18 +2,18 @@
 //!
 //! ARCHITECTURE.md has the map; the whole product is the six verbs of [`gateway`].
 
+pub mod audit;
+pub mod config;
+pub mod control;
+pub mod decision;
+pub mod demo;
 pub mod domain;
 pub mod finding;
-pub mod json;
-pub mod config;
-pub mod policy;
-pub mod audit;
-pub mod store;
-pub mod identity;
-pub mod decision;
-pub mod problem;
 pub mod gateway;
-pub mod control;
-pub mod telemetry;
+pub mod identity;
+pub mod json;
+pub mod policy;
+pub mod problem;
 pub mod server;
-pub mod demo;
+pub mod store;
+pub mod telemetry;

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use crate::audit::OpenRecord;
+use crate::gateway::admission::Place;
 use crate::gateway::refusal::Refusal;
 
 /// A body on its way through the gateway; trailers do not travel.
@@ -31,6 +32,8 @@ pub struct Stream {
     idle: Duration,
     pause: Option<Pin<Box<Sleep>>>,
     record: Option<(OpenRecord, u16)>,
+    /// Given back with the stream.
+    place: Option<Place>,
 }
 
 /// Why a body ended early.
@@ -65,15 +68,25 @@ impl Body {
         if incoming.is_end_stream() {
             return Self::empty();
         }
-        Self::Stream(Box::new(Stream { incoming, left: bytes_max, idle, pause: None, record: None }))
+        Self::Stream(Box::new(Stream {
+            incoming,
+            left: bytes_max,
+            idle,
+            pause: None,
+            record: None,
+            place: None,
+        }))
     }
 
     /// Ends the record when the body does; a body that breaks off leaves it abandoned.
     #[must_use]
-    pub fn recorded(mut self, record: OpenRecord, status: u16) -> Self {
+    pub fn recorded(mut self, record: OpenRecord, place: Option<Place>, status: u16) -> Self {
         match &mut self {
             Self::Whole(_) => record.finish(status),
-            Self::Stream(stream) => stream.record = Some((record, status)),
+            Self::Stream(stream) => {
+                stream.record = Some((record, status));
+                stream.place = place;
+            }
         }
         self
     }

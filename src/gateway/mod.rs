@@ -1,5 +1,6 @@
 //! The gateway: every request goes through six verbs, in one straight line, to its record.
 
+pub mod admission;
 pub mod body;
 pub mod filter;
 pub mod forward;
@@ -15,13 +16,14 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use http::header::{CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use crate::audit::{Log, OpenRecord};
 use crate::decision::{Ask, Decider, Permitted, Session};
+use crate::gateway::admission::{Admission, Place};
 use crate::gateway::body::Body;
 use crate::gateway::filter::List;
 use crate::gateway::forward::{Outgoing, Upstream};
@@ -29,8 +31,8 @@ use crate::gateway::head::{FieldRules, HeadLimits};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::route::{ListFilter, Route, Routes};
 use crate::gateway::translate::{BodyLimits, Call, Translator};
-use crate::identity::{Authenticator, Caller, Challenge};
-use crate::problem::{Problem, REQUEST_ID};
+use crate::identity::{Authenticator, Caller};
+use crate::problem::REQUEST_ID;
 
 /// What a deployment's workers share.
 pub struct Gateway {
@@ -40,6 +42,8 @@ pub struct Gateway {
     pub routes: Arc<Routes>,
     /// Decides.
     pub decider: Arc<Decider>,
+    /// Bounds the requests under way.
+    pub admission: Arc<Admission>,
     /// Keeps the records.
     pub log: Arc<Log>,
     /// Which header fields travel.
@@ -94,19 +98,21 @@ impl Worker {
         let given = recorded::given_id(request.headers());
         let Ok(mut record) = self.gateway.log.open(given.clone().unwrap_or_default()).await else {
             metrics::counter!("cedargate_requests_total", "outcome" => "unrecorded").increment(1);
-            return refuse(&Refusal::Overloaded.problem(), None, &given.unwrap_or_default());
+            return refuse(&Refusal::Overloaded, &given.unwrap_or_default());
         };
         let request_id = given.unwrap_or_else(|| recorded::own_id(&mut record));
-        let served = AssertUnwindSafe(self.serve(request, peer, &mut record)).catch_unwind().await;
+        let mut place = None;
+        let served =
+            AssertUnwindSafe(self.serve(request, peer, &mut record, &mut place)).catch_unwind().await;
         let answer = served.unwrap_or(Err(Refusal::Internal));
         let response = match answer {
             Ok(response) => response,
             Err(refusal) => {
                 recorded::note_refusal(&mut record, &refusal);
-                refuse(&refusal.problem(), refusal.challenge(), &request_id)
+                refuse(&refusal, &request_id)
             }
         };
-        recorded::attach(response, record, &request_id)
+        recorded::attach(response, record, place, &request_id)
     }
 
     async fn serve(
@@ -114,22 +120,32 @@ impl Worker {
         request: Request<Incoming>,
         peer: SocketAddr,
         record: &mut OpenRecord,
+        place: &mut Option<Place>,
     ) -> Result<Response<Body>, Refusal> {
         let (parts, incoming) = request.into_parts();
         recorded::note_request(record, &parts);
+        let place = place.insert(self.gateway.admission.enter()?);
         head::check(&parts, self.gateway.head_limits)?;
         let session = self.gateway.decider.pin();
 
-        let caller = self.authenticate(&parts, record).await?;
+        let caller = self.authenticate(&parts, place, record).await?;
         let call = self.translate(&parts, incoming, &caller, peer, &session, record).await?;
         let permitted = self.decide(call, &session, record).await?;
         let answer = self.forward(permitted, record).await?;
         self.filter(answer, &session, record).await
     }
 
-    async fn authenticate(&self, parts: &Parts, record: &mut OpenRecord) -> Result<Caller, Refusal> {
+    async fn authenticate(
+        &self,
+        parts: &Parts,
+        place: &mut Place,
+        record: &mut OpenRecord,
+    ) -> Result<Caller, Refusal> {
         let caller = self.gateway.authenticator.authenticate(&parts.headers).await?;
         recorded::note_caller(record, &caller);
+        if let Caller::Known(principal) = &caller {
+            place.of(&self.gateway.admission, &principal.uid)?;
+        }
         Ok(caller)
     }
 
@@ -221,13 +237,17 @@ impl Worker {
 }
 
 /// A refusal as an answer.
-fn refuse(problem: &Problem, challenge: Option<Challenge>, request_id: &str) -> Response<Body> {
-    let mut response = problem.render(request_id).map(Body::whole);
-    if let Some(challenge) = challenge {
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenge.into());
+fn refuse(refusal: &Refusal, request_id: &str) -> Response<Body> {
+    let mut response = refusal.problem().render(request_id).map(Body::whole);
+    let headers = response.headers_mut();
+    if let Some(challenge) = refusal.challenge() {
+        headers.insert(WWW_AUTHENTICATE, challenge.into());
+    }
+    if let Some(seconds) = refusal.retry_after() {
+        headers.insert(RETRY_AFTER, seconds.into());
     }
     if let Ok(id) = HeaderValue::from_str(request_id) {
-        response.headers_mut().insert(REQUEST_ID, id);
+        headers.insert(REQUEST_ID, id);
     }
     response
 }

@@ -6,6 +6,7 @@ use http::{HeaderMap, Response};
 
 use crate::audit::{Decision as Outcome, OpenRecord};
 use crate::decision::{Ask, Decision, Session};
+use crate::gateway::admission::Place;
 use crate::gateway::body::Body;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::translate::Call;
@@ -103,10 +104,15 @@ pub(super) fn note_refusal(record: &mut OpenRecord, refusal: &Refusal) {
 }
 
 /// Hands the record to the answer's body: it is written when the body ends, or breaks off.
-pub(super) fn attach(mut response: Response<Body>, record: OpenRecord, request_id: &str) -> Response<Body> {
+pub(super) fn attach(
+    mut response: Response<Body>,
+    record: OpenRecord,
+    place: Option<Place>,
+    request_id: &str,
+) -> Response<Body> {
     if let Ok(id) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     let status = response.status().as_u16();
-    response.map(|body| body.recorded(record, status))
+    response.map(|body| body.recorded(record, place, status))
 }

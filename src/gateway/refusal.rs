@@ -46,6 +46,9 @@ pub enum Refusal {
     /// The gateway has as much to do as it may.
     #[error("overloaded")]
     Overloaded,
+    /// The principal has as many requests under way as it may.
+    #[error("too many requests of one principal")]
+    TooMany,
     /// The client's body did not come whole or in time.
     #[error("the request body did not arrive")]
     Body,
@@ -126,6 +129,9 @@ impl Refusal {
             Self::Overloaded => {
                 (S::SERVICE_UNAVAILABLE, "overloaded", "the gateway is overloaded; try again".into())
             }
+            Self::TooMany => {
+                (S::TOO_MANY_REQUESTS, "too-many", "you have too many requests under way; try again".into())
+            }
             Self::Body => (S::REQUEST_TIMEOUT, "incomplete-body", "the request body did not arrive".into()),
             Self::Upstream(_) => (S::BAD_GATEWAY, "upstream", "the device API failed".into()),
             Self::UpstreamLate => {
@@ -139,6 +145,14 @@ impl Refusal {
                 (S::INTERNAL_SERVER_ERROR, "internal", "the gateway failed".into())
             }
         }
+    }
+
+    /// After how many seconds to try again, where that may help.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u32> {
+        let status = self.row().0;
+        let passing = status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE;
+        passing.then_some(1)
     }
 
     /// What `WWW-Authenticate` asks for, where the answer is 401.

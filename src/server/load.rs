@@ -26,15 +26,19 @@ pub struct Loaded {
 pub fn load(path: &Path) -> Result<Loaded, Vec<Finding>> {
     let config = Config::load(path)?;
     let snapshot = PolicySnapshot::load(&config.policies.dir)?;
-    assemble(config, snapshot)
+    let entities = seed::read_dir(&config.entities.dir, &snapshot);
+    assemble(config, snapshot, entities)
 }
 
-/// Checks routes and entities against policies that were loaded elsewhere.
-pub(super) fn assemble(config: Config, snapshot: PolicySnapshot) -> Result<Loaded, Vec<Finding>> {
+/// Checks routes against policies and puts what was read together.
+pub(super) fn assemble(
+    config: Config,
+    snapshot: PolicySnapshot,
+    entities: Result<Vec<Entity>, Vec<Finding>>,
+) -> Result<Loaded, Vec<Finding>> {
     let mut findings = Vec::new();
     let vocabulary = vocabulary(&snapshot);
     let routes = Routes::compile(&config.origin, &config.routes, Some(&vocabulary));
-    let entities = seed::read_dir(&config.entities.dir, &snapshot);
     let routes = routes.unwrap_or_else(|found| {
         findings.extend(found);
         Routes::default()

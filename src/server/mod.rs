@@ -1,7 +1,8 @@
 //! The only wiring: configuration in, running listeners out.
 
-pub mod listen;
 mod control;
+pub mod demo;
+pub mod listen;
 mod load;
 mod parts;
 mod seed;

@@ -12,6 +12,7 @@ use crate::config::{self, Config};
 use crate::decision::{Decider, Limits};
 use crate::domain::Entity;
 use crate::gateway::Gateway;
+use crate::gateway::admission::Admission;
 use crate::gateway::forward::{HostName, UpstreamSettings};
 use crate::gateway::head::{FieldRules, Forwarded, HeadLimits};
 use crate::gateway::route::Routes;
@@ -61,6 +62,7 @@ pub(super) async fn build(
         authenticator,
         routes: Arc::new(routes),
         decider,
+        admission: Admission::new(config.gateway.requests_max, config.gateway.requests_per_principal_max),
         log: log.clone(),
         head_limits: HeadLimits {
             target_bytes_max: config.gateway.target_max,

@@ -37,10 +37,20 @@ fn read_file(path: &Path, snapshot: &PolicySnapshot) -> Result<Vec<Entity>, Vec<
     let name = path.display().to_string();
     let fail = |message: String| vec![Finding::error(name.clone(), message)];
     let text = fs::read_to_string(path).map_err(|error| fail(format!("cannot read: {error}")))?;
-    let source: Arc<str> = text.as_str().into();
+    read_text(&name, &text, snapshot)
+}
+
+/// Reads a list of entities in Cedar's format.
+pub(super) fn read_text(
+    name: &str,
+    text: &str,
+    snapshot: &PolicySnapshot,
+) -> Result<Vec<Entity>, Vec<Finding>> {
+    let fail = |message: String| vec![Finding::error(name, message)];
+    let source: Arc<str> = text.into();
     let parsed = json::parse(text.as_bytes()).map_err(|error| {
-        let at = offset(&text, error.line(), error.column());
-        vec![Finding::error(name.clone(), format!("not JSON: {error}")).at(source.clone(), at..at)]
+        let at = offset(text, error.line(), error.column());
+        vec![Finding::error(name, format!("not JSON: {error}")).at(source.clone(), at..at)]
     })?;
     let Json::Array(items) = parsed else {
         return Err(fail("write a list of entities: `[ … ]`".to_owned()));
