@@ -338,6 +338,33 @@ async fn facts_that_were_overtaken_while_loading_are_not_kept() {
     assert!(!after.cached && !after.verdict.allowed);
 }
 
+/// What two snapshots permit together may be what neither permits.
+#[tokio::test]
+async fn facts_of_two_snapshots_never_meet() {
+    /// Hears of no change by itself, as a replica does for a moment.
+    struct Deaf {
+        store: Arc<dyn Store>,
+        feed: Arc<Feed>,
+    }
+    impl FactSource for Deaf {
+        fn facts_for<'a>(&'a self, roots: &'a [Uid], depth: u32) -> Pending<'a, Facts> {
+            self.store.facts_for(roots, depth)
+        }
+        fn feed(&self) -> &Arc<Feed> {
+            &self.feed
+        }
+    }
+    let (policies, store) = (Arc::new(pack::policies()), home().await);
+    let feed = Arc::new(Feed::local());
+    feed.publish(store.head().await.unwrap(), []);
+    let decider = decider(&policies, Arc::new(Deaf { store: store.clone(), feed }), LIMITS);
+    assert!(answer(&decider.pin(), &view("dad", "dad-lamp")).await.verdict.allowed);
+    // One transaction: dad is suspended, and mom's lamp is his from now on.
+    store.apply(vec![user("dad", "suspended"), device("mom-lamp", "dad")], None).await.unwrap();
+    assert!(!answer(&decider.pin(), &view("mom", "mom-lamp")).await.verdict.allowed);
+    assert!(!answer(&decider.pin(), &view("dad", "mom-lamp")).await.verdict.allowed);
+}
+
 #[tokio::test]
 async fn memory_is_bounded() {
     let (policies, store) = (Arc::new(pack::policies()), home().await);
