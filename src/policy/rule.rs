@@ -30,9 +30,11 @@ impl Rule {
 
     /// Whether the policy holds for the evaluator's request; Cedar's reason where that cannot be said.
     pub(super) fn holds(&self, evaluator: &Evaluator<'_>) -> Result<bool, String> {
+        let failed = |reason: String| format!("while evaluating policy `{}`: {reason}", self.id);
         let value = evaluator.interpret(&self.condition, self.policy.env());
-        value
-            .and_then(|value| value.get_as_bool())
-            .map_err(|error| format!("while evaluating policy `{}`: {error}", self.id))
+        match value.map_err(|error| failed(error.to_string()))?.value_kind() {
+            ast::ValueKind::Lit(ast::Literal::Bool(holds)) => Ok(*holds),
+            _ => Err(failed("its condition is neither true nor false".to_owned())),
+        }
     }
 }
