@@ -29,6 +29,8 @@ mod gateway;
 mod identity;
 /// Role × relation × action as one table, reviewed as a diff.
 mod matrix;
+/// Cached decisions are those of the newest facts, whatever happens at the same time.
+mod decision;
 /// The decided cases of the sharing model.
 mod model;
 /// The log of records: nothing is lost without being counted, and nothing can be forged.
