@@ -212,7 +212,7 @@ async fn no_reader_sees_what_was_before_an_acknowledged_change() {
                 lamps[lamp].0.store(state, Ordering::SeqCst);
                 store.apply(vec![device(&format!("lamp{lamp}"), owner)], None).await.unwrap();
                 lamps[lamp].1.store(state, Ordering::SeqCst);
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(3)).await;
             }
         })
     });
