@@ -146,7 +146,7 @@ impl Report {
                     Ok(placed) => self.first(&mut known, placed),
                     Err(it) => {
                         rejected.extend(it.uid);
-                        self.findings.push(it.finding);
+                        self.findings.push(*it.finding);
                     }
                 }
             }

@@ -348,7 +348,7 @@ fn a_large_list_streams_from_standard_input() {
         input.write_all(b"[").unwrap();
         for n in 0..COUNT {
             let comma = if n == 0 { "" } else { "," };
-            write!(input, "{comma}{{\"uid\": {{\"type\": \"Device\", \"id\": \"d{n:05}\"}}, \"attrs\": {{\"name\": \"n\", \"organization\": {{\"type\": \"Organization\", \"id\": \"home\"}}}}, \"parents\": []}}\n").unwrap();
+            writeln!(input, "{comma}{{\"uid\": {{\"type\": \"Device\", \"id\": \"d{n:05}\"}}, \"attrs\": {{\"name\": \"n\", \"organization\": {{\"type\": \"Organization\", \"id\": \"home\"}}}}, \"parents\": []}}").unwrap();
         }
         input.write_all(b"]").unwrap();
     });
