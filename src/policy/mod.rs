@@ -7,6 +7,7 @@ mod explain;
 mod guard;
 mod prepared;
 mod residual;
+mod rule;
 mod schema;
 mod snapshot;
 mod source;

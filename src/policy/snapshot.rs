@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{ActionName, Entity, Facts, Uid};
 use crate::finding::Finding;
+use crate::policy::rule::Rule;
 use crate::policy::schema::Vocabulary;
 use crate::policy::time::TimeUse;
 use crate::policy::{Closure, FactError, Source, guard, prepared, source};
@@ -43,6 +44,8 @@ pub struct PolicyText {
 #[derive(Default)]
 pub(super) struct ActionPolicies {
     pub(super) set: PolicySet,
+    /// The same policies in the order of their names.
+    pub(super) rules: Vec<Rule>,
     pub(super) time: TimeUse,
 }
 
@@ -155,7 +158,7 @@ fn build(sources: &[Source]) -> Result<PolicySnapshot, Vec<Finding>> {
     let vocabulary = Vocabulary::parse(&schemas)?;
     let (set, texts) = named_policies(&policies)?;
     let level = validate(&vocabulary, &set, &texts, &policies)?;
-    let by_action = by_action(&vocabulary, &set).map_err(|error| vec![Finding::error("policies", error)])?;
+    let by_action = by_action(&vocabulary, &set, &texts).map_err(|error| vec![Finding::error("policies", error)])?;
     Ok(PolicySnapshot { revision: revision(sources), level, vocabulary, texts, by_action })
 }
 
@@ -270,6 +273,7 @@ fn validate(
 fn by_action(
     vocabulary: &Vocabulary,
     set: &PolicySet,
+    texts: &HashMap<PolicyId, PolicyText>,
 ) -> Result<BTreeMap<ActionName, ActionPolicies>, String> {
     let mut by_action: BTreeMap<ActionName, ActionPolicies> =
         vocabulary.actions.keys().map(|name| (name.clone(), ActionPolicies::default())).collect();
@@ -282,10 +286,12 @@ fn by_action(
                 && let Some(policies) = by_action.get_mut(name)
             {
                 policies.set.add(policy.clone()).map_err(|error| error.to_string())?;
+                policies.rules.extend(texts.get(policy.id()).map(|text| Rule::new(policy, text)));
                 policies.time = policies.time.max(time);
             }
         }
     }
+    by_action.values_mut().for_each(|policies| policies.rules.sort_by(|a, b| a.id.cmp(&b.id)));
     Ok(by_action)
 }
 

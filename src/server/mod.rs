@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, watch};
 
-use crate::audit::Log;
+use crate::audit::{Counts, Log};
 use crate::config::Config;
 use crate::gateway::forward::{Upstream, UpstreamSettings};
 use crate::gateway::{Gateway, Worker};
@@ -140,6 +140,12 @@ impl Running {
             }
         });
         self.runtime.shutdown_timeout(Duration::from_secs(1));
+    }
+
+    /// How many records went which way so far.
+    #[must_use]
+    pub fn records(&self) -> Counts {
+        self.log.counts()
     }
 
     /// The runtime of everything but the gateway's own workers.

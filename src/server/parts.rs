@@ -77,6 +77,7 @@ pub(super) async fn build(
             ids_max: config.limits.batch_ids_max,
         },
         list_bytes_max: config.limits.list_bytes_max as u64,
+        message_bytes_max: config.limits.message_bytes_max,
         removed: sources,
     };
     Ok(Parts { gateway: Arc::new(gateway), store, log })
