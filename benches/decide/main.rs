@@ -211,10 +211,8 @@ impl Stage<'_> {
         let ns = median(50, |n| list(1 + n));
         self.bench.tell(&format!("list of 1,000 by residual, new user each, {name}"), ns, Some(LIST));
         let ns = median(4, |n| {
-            let queries: Vec<_> = devices
-                .iter()
-                .map(|it| Query { resource: it.clone(), ..view(900 + n, 0) })
-                .collect();
+            let queries: Vec<_> =
+                devices.iter().map(|it| Query { resource: it.clone(), ..view(900 + n, 0) }).collect();
             let decided = runtime.block_on(session.answers(&queries)).unwrap();
             assert!(decided.iter().all(|it| it.verdict.allowed && !it.cached));
         });

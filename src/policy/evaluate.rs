@@ -66,7 +66,12 @@ impl PolicySnapshot {
     }
 
     /// The request, checked as Cedar checks it; an empty context was checked when the schema was read.
-    fn request(&self, query: &Query, action: &Action, now_ms: i64) -> Result<ast::Request, String> {
+    pub(super) fn request(
+        &self,
+        query: &Query,
+        action: &Action,
+        now_ms: i64,
+    ) -> Result<ast::Request, String> {
         let euid = |uid: &Uid| {
             let known = self.vocabulary.euid(uid);
             known.ok_or_else(|| format!("the schema has no type `{}`", uid.kind())).map(ast::EntityUID::from)

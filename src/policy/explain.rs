@@ -53,8 +53,7 @@ impl PolicySnapshot {
         let closures: Vec<&Closure> = closures.iter().collect();
         let entities = evaluate::entities(action, &closures)?;
         let request = self.request(query, action, now_ms)?;
-        let core: &ast::Request = request.as_ref();
-        let evaluator = Evaluator::new(core.clone(), entities.as_ref(), Extensions::all_available());
+        let evaluator = Evaluator::new(request, &entities, Extensions::all_available());
         let permits = policies.set.policies().filter(|it| it.effect() == Effect::Permit);
         let mut near: Vec<NearPermit> = permits
             .filter(|policy| self.can_apply(policy, action, query))

@@ -158,7 +158,8 @@ fn build(sources: &[Source]) -> Result<PolicySnapshot, Vec<Finding>> {
     let vocabulary = Vocabulary::parse(&schemas)?;
     let (set, texts) = named_policies(&policies)?;
     let level = validate(&vocabulary, &set, &texts, &policies)?;
-    let by_action = by_action(&vocabulary, &set, &texts).map_err(|error| vec![Finding::error("policies", error)])?;
+    let by_action =
+        by_action(&vocabulary, &set, &texts).map_err(|error| vec![Finding::error("policies", error)])?;
     Ok(PolicySnapshot { revision: revision(sources), level, vocabulary, texts, by_action })
 }
 

@@ -392,3 +392,15 @@ fn a_key_is_shown_once_listed_and_revoked() {
     key(&["create", "--principal", "dad"]).with(2);
     assert_eq!(key(&["list", "--format", "json"]).json().as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn nothing_is_served_with_a_mistake_in_the_files() {
+    let dir = deployment();
+    run(dir.path(), &["serve", "--check"]).with(0);
+    edit(&dir.path().join("entities/family.json"), "\"status\": \"active\"", "\"status\": 1");
+    let checked = run(dir.path(), &["serve", "--check"]).with(1);
+    assert!(checked.out.contains("[entities/family.json:6:"), "{}", checked.out);
+    let served = run(dir.path(), &["serve"]).with(2);
+    assert!(served.err.contains("[entities/family.json:6:"), "{}", served.err);
+    assert!(!dir.path().join("cedargate.db").exists());
+}

@@ -16,8 +16,7 @@ use crate::pack::{self, uid};
 use crate::support::postgres::Cluster;
 use crate::support::random::{Random, change, query, start};
 
-const LIMITS: Limits =
-    Limits { decisions: 10_000, closures: 10_000, load_timeout: Duration::from_secs(10) };
+const LIMITS: Limits = Limits { decisions: 10_000, closures: 10_000, load_timeout: Duration::from_secs(10) };
 
 fn decider(policies: &Arc<PolicySnapshot>, facts: Arc<dyn FactSource>, limits: Limits) -> Arc<Decider> {
     Decider::new(policies.clone(), facts, Handle::current(), limits)
@@ -30,7 +29,12 @@ async fn answer(session: &Session, query: &Query) -> Decision {
 /// A person's device and role, small enough to tell which decision depends on what.
 fn put(name: Uid, attrs: Json, parents: &[Uid]) -> Change {
     let Json::Object(attrs) = attrs else { panic!("{attrs} is no object") };
-    Change::Put(Entity { uid: name, attrs, parents: parents.iter().cloned().collect(), tags: [].into_iter().collect() })
+    Change::Put(Entity {
+        uid: name,
+        attrs,
+        parents: parents.iter().cloned().collect(),
+        tags: [].into_iter().collect(),
+    })
 }
 
 fn refer(to: &Uid) -> Json {
@@ -54,7 +58,11 @@ fn user(id: &str, status: &str) -> Change {
 
 fn device(id: &str, owner: &str) -> Change {
     let home = refer(&uid("Organization", "home"));
-    put(uid("Device", id), json!({ "organization": home, "owner": refer(&uid("User", owner)), "name": id }), &[])
+    put(
+        uid("Device", id),
+        json!({ "organization": home, "owner": refer(&uid("User", owner)), "name": id }),
+        &[],
+    )
 }
 
 fn view(user: &str, device: &str) -> Query {

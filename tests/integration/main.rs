@@ -19,6 +19,8 @@ mod attacks;
 mod authzen;
 /// The program as people and scripts run it.
 mod cli;
+/// Cached decisions are those of the newest facts, whatever happens at the same time.
+mod decision;
 /// The demo's device API, alone.
 mod demo_api;
 /// What fails is refused and recorded, and what comes after it works.
@@ -29,8 +31,6 @@ mod gateway;
 mod identity;
 /// Role × relation × action as one table, reviewed as a diff.
 mod matrix;
-/// Cached decisions are those of the newest facts, whatever happens at the same time.
-mod decision;
 /// The decided cases of the sharing model.
 mod model;
 /// The log of records: nothing is lost without being counted, and nothing can be forged.
