@@ -399,8 +399,8 @@ fn nothing_is_served_with_a_mistake_in_the_files() {
     run(dir.path(), &["serve", "--check"]).with(0);
     edit(&dir.path().join("entities/family.json"), "\"status\": \"active\"", "\"status\": 1");
     let checked = run(dir.path(), &["serve", "--check"]).with(1);
-    assert!(checked.out.contains("[entities/family.json:6:"), "{}", checked.out);
+    assert!(checked.out.contains("[entities/family.json:7:"), "{}", checked.out);
     let served = run(dir.path(), &["serve"]).with(2);
-    assert!(served.err.contains("[entities/family.json:6:"), "{}", served.err);
+    assert!(served.err.contains("[entities/family.json:7:"), "{}", served.err);
     assert!(!dir.path().join("cedargate.db").exists());
 }
