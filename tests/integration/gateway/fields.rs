@@ -34,15 +34,21 @@ fn the_upstream_hears_who_it_is_from_the_gateway_alone() {
 #[test]
 fn a_subject_that_fits_no_field_is_not_sent() {
     let upstream = devices();
-    let gate = Gate::start(&upstream.url());
-    let name = "wife\r\nX-Auth-Subject: husband";
-    gate.put(json!({
-        "uid": { "type": "User", "id": name },
-        "attrs": { "organization": { "type": "Organization", "id": "house-family" }, "status": "active" },
-        "parents": [{ "type": "Role", "id": "house-family/member" }]
-    }));
-    let reply = gate.ask(name, "GET /devices/garage-door");
-    assert!(reply.status >= 400, "{reply:?}");
+    let tables = "[authentication.api_key]\nheader = \"X-API-Key\"";
+    let gate = Gate::start_with(&upstream.url(), Setup { tables, ..Setup::default() });
+    for name in ["wife\r\nX-Auth-Subject: husband", "wife\u{7f}", "zo\u{eb}"] {
+        gate.put(json!({
+            "uid": { "type": "User", "id": name },
+            "attrs": { "organization": { "type": "Organization", "id": "house-family" }, "status": "active" },
+            "parents": [{ "type": "Role", "id": "house-family/member" }]
+        }));
+        let reply = gate.ask(name, "GET /devices/garage-door");
+        assert!(matches!(reply.problem().0, 401 | 500), "{name}: {}", gate.record(reply.id()));
+        let key = gate.key(name);
+        let reply =
+            gate.ask_as_nobody("GET /devices/garage-door", &format!("X-API-Key: {}\r\n", key.reveal()));
+        assert_eq!(reply.problem(), (500, "internal".into()), "{name}: {}", gate.record(reply.id()));
+    }
     assert_eq!(upstream.count(), 0);
 }
 
