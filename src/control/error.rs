@@ -39,6 +39,9 @@ pub enum ControlError {
     /// The decision could not be made.
     #[error("{0}")]
     Undecided(Refused),
+    /// The decision could not be recorded.
+    #[error("the decision cannot be recorded right now; try again")]
+    Unrecorded,
     /// There is no such path.
     #[error("there is nothing at this path")]
     NotFound,
@@ -48,6 +51,9 @@ pub enum ControlError {
     /// The request took too long.
     #[error("the request took too long; try again")]
     Late,
+    /// As many requests are under way as may be.
+    #[error("the control listener is overloaded; try again")]
+    Overloaded,
     /// A mistake of our own.
     #[error("the gateway failed")]
     Internal,
@@ -89,9 +95,10 @@ impl ControlError {
             Self::NotStated => (S::FORBIDDEN, "properties-refused"),
             Self::Undecided(Refused::Unfit(_)) => (S::BAD_REQUEST, "unfit-properties"),
             Self::Undecided(Refused::Late) => (S::SERVICE_UNAVAILABLE, "late"),
-            Self::Unidentifiable | Self::Undecided(Refused::Store(_)) => {
+            Self::Unidentifiable | Self::Unrecorded | Self::Undecided(Refused::Store(_)) => {
                 (S::SERVICE_UNAVAILABLE, "unavailable")
             }
+            Self::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded"),
             Self::NotFound => (S::NOT_FOUND, "not-found"),
             Self::Method => (S::METHOD_NOT_ALLOWED, "method"),
             Self::Late => (S::GATEWAY_TIMEOUT, "late"),

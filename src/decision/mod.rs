@@ -3,6 +3,7 @@
 mod cache;
 mod decider;
 mod stated;
+mod watch;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::policy::Verdict;
 use crate::store::StoreError;
 
 pub use decider::{Decider, Limits, Session};
+pub use watch::Ended;
 
 /// Something that may be done only if all of its queries are permitted.
 pub trait Ask {

@@ -6,10 +6,11 @@ use http::{HeaderMap, Response};
 
 use crate::audit::{Decision as Outcome, OpenRecord};
 use crate::decision::{Ask, Decision, Session};
+use crate::domain::Query;
 use crate::gateway::admission::Place;
 use crate::gateway::body::Body;
 use crate::gateway::refusal::Refusal;
-use crate::gateway::translate::Call;
+use crate::gateway::translate::{Call, Opening};
 use crate::identity::{Caller, Method};
 use crate::problem::REQUEST_ID;
 
@@ -60,6 +61,24 @@ pub(super) fn note_call(record: &mut OpenRecord, call: &Call, session: &Session)
         it.action = action;
         it.resources = call.queries().iter().map(|query| query.resource.clone()).collect();
         it.policy_revision = Some(session.policy_revision().clone());
+    });
+}
+
+/// What a message of an open socket shares with the request that opened it.
+pub(super) fn note_opening(record: &mut OpenRecord, opening: &Opening, session: &Session) {
+    record.note(|it| {
+        it.principal = Some(opening.principal().uid.clone());
+        it.authentication = Some(Method::as_str(opening.principal().method));
+        it.http_method = Some("MESSAGE".into());
+        it.route = Some(opening.route().pattern().clone());
+        it.policy_revision = Some(session.policy_revision().clone());
+    });
+}
+
+pub(super) fn note_queries(record: &mut OpenRecord, queries: &[Query]) {
+    record.note(|it| {
+        it.action = queries.first().map(|query| query.action.clone());
+        it.resources = queries.iter().map(|query| query.resource.clone()).collect();
     });
 }
 
@@ -117,14 +136,20 @@ fn is_failure(refusal: &Refusal) -> bool {
 
 /// Hands the record to the answer's body: it is written when the body ends, or breaks off.
 pub(super) fn attach(
-    mut response: Response<Body>,
+    response: Response<Body>,
     record: OpenRecord,
     place: Option<Place>,
     request_id: &str,
 ) -> Response<Body> {
+    let response = named(response, request_id);
+    let status = response.status().as_u16();
+    response.map(|body| body.recorded(record, place, status))
+}
+
+/// Tells the client under which id its request is recorded.
+pub(super) fn named(mut response: Response<Body>, request_id: &str) -> Response<Body> {
     if let Ok(id) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    let status = response.status().as_u16();
-    response.map(|body| body.recorded(record, place, status))
+    response
 }

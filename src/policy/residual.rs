@@ -52,7 +52,7 @@ impl PolicySnapshot {
             &vocabulary.schema,
         )
         .ok()?;
-        let entities: Entities = evaluate::entities(action, &[principal]).ok()?;
+        let entities: Entities = evaluate::entities(action, &[principal]).ok()?.into();
         let entities = PartialEntities::from_concrete(entities, &vocabulary.schema).ok()?;
         let response = policies.set.tpe(&request, &entities, &vocabulary.schema).ok()?;
         if response.error_permits().chain(response.error_forbids()).next().is_some() {

@@ -47,7 +47,8 @@ pub(super) async fn build(
     if seeded > 0 {
         tracing::info!(entities = seeded, "static entities were written to the store");
     }
-    let sources = Arc::new(Sources { store: store.clone(), runtime: runtime.clone() });
+    let keys_max = config.cache.tokens as u64;
+    let sources = Arc::new(Sources::new(store.clone(), runtime.clone(), keys_max));
     let authenticator = Arc::new(authenticator(config, &sources, runtime)?);
     authenticator.started().await;
     let limits = Limits {
@@ -76,6 +77,7 @@ pub(super) async fn build(
             ids_max: config.limits.batch_ids_max,
         },
         list_bytes_max: config.limits.list_bytes_max as u64,
+        message_bytes_max: config.limits.message_bytes_max,
         removed: sources,
     };
     Ok(Parts { gateway: Arc::new(gateway), store, log })

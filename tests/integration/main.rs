@@ -17,6 +17,10 @@ mod support;
 mod attacks;
 /// The OpenID Authorization API as its certification scenario asks for it, and where it is silent.
 mod authzen;
+/// The program as people and scripts run it.
+mod cli;
+/// Cached decisions are those of the newest facts, whatever happens at the same time.
+mod decision;
 /// The demo's device API, alone.
 mod demo_api;
 /// What fails is refused and recorded, and what comes after it works.

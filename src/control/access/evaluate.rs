@@ -33,7 +33,7 @@ impl<'a> Asking<'a> {
         self.admit(&evaluation)?;
         let started = Instant::now();
         let outcome = self.session.answer_with(&evaluation.query, &evaluation.overrides).await;
-        self.record(&evaluation, &outcome, started);
+        self.record(&evaluation, &outcome, started).await?;
         match outcome {
             Ok(decision) => Ok(self.answer(&decision)),
             Err(refused) => match refused.decision() {
@@ -97,13 +97,19 @@ impl<'a> Asking<'a> {
         DecisionBody { decision: false, context }
     }
 
-    fn record(&self, evaluation: &Evaluation, outcome: &Result<Decision, Refused>, started: Instant) {
+    /// An answer that cannot be recorded is not given.
+    async fn record(
+        &self,
+        evaluation: &Evaluation,
+        outcome: &Result<Decision, Refused>,
+        started: Instant,
+    ) -> Result<(), ControlError> {
         let decision = match outcome {
             Ok(decision) => Some(decision),
             Err(refused) => refused.decision(),
         };
         let query = &evaluation.query;
-        (self.control.recorder)(AskedRecord {
+        let recorded = (self.control.recorder)(AskedRecord {
             asked_by: self.caller.uid().cloned(),
             principal: query.principal.clone(),
             action: query.action.clone(),
@@ -116,6 +122,7 @@ impl<'a> Asking<'a> {
             request_id: self.request_id.to_owned(),
             latency_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         });
+        if recorded.await { Ok(()) } else { Err(ControlError::Unrecorded) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod gate;
 pub(crate) mod postgres;
+pub(crate) mod random;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 pub(crate) mod world;
