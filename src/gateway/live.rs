@@ -116,8 +116,8 @@ impl Carrier {
     async fn both_ways(&self, client: &mut Socket, upstream: &mut Socket) -> Closing {
         loop {
             let carried = tokio::select! {
-                message = client.next() => self.from_client(message, upstream).await,
-                message = upstream.next() => self.from_upstream(message, client).await,
+                message = client.next() => self.take_from_client(message, upstream).await,
+                message = upstream.next() => self.take_from_upstream(message, client).await,
             };
             if let Err(closing) = carried {
                 return closing;
@@ -125,7 +125,7 @@ impl Carrier {
         }
     }
 
-    async fn from_client(&self, message: Received, upstream: &mut Socket) -> Result<(), Closing> {
+    async fn take_from_client(&self, message: Received, upstream: &mut Socket) -> Result<(), Closing> {
         let message = match received(message)? {
             Some(message) => message,
             None => return Ok(()),
@@ -134,7 +134,7 @@ impl Carrier {
         self.send(upstream, permitted).await
     }
 
-    async fn from_upstream(&self, message: Received, client: &mut Socket) -> Result<(), Closing> {
+    async fn take_from_upstream(&self, message: Received, client: &mut Socket) -> Result<(), Closing> {
         match received(message)? {
             Some(message) => self.send(client, message).await,
             None => Ok(()),
