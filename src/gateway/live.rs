@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value as Json;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -24,6 +25,8 @@ use crate::json;
 pub struct Live {
     /// Both handshakes, agreed.
     pub agreed: Agreed,
+    /// Its place among the open sockets.
+    pub held: OwnedSemaphorePermit,
     /// The request that opened it.
     pub opening: Opening,
     /// The queries that must stay permitted.
@@ -77,7 +80,7 @@ impl Live {
         };
         record.note(|it| it.reason = Some(closing.reason.into()));
         record.finish(101);
-        drop(place);
+        drop((place, self.held));
     }
 }
 
