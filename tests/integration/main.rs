@@ -13,10 +13,14 @@ mod pack;
 /// Real neighbours: a PostgreSQL cluster, upstreams that behave and that do not.
 mod support;
 
+/// The walls between modules, as ARCHITECTURE.md draws them.
+mod architecture;
 /// The demo's device API, alone.
 mod demo_api;
 /// A whole gateway: real listeners, a real upstream, a real store.
 mod gateway;
+/// Links, lengths and keys of what is written about Cedargate.
+mod documents;
 /// Who is asking: real keys, real key servers, and every way we know to cheat with a token.
 mod identity;
 /// Role × relation × action as one table, reviewed as a diff.
@@ -25,6 +29,8 @@ mod matrix;
 mod model;
 /// The log of records: nothing is lost without being counted, and nothing can be forged.
 mod records;
+/// The README's commands run as they stand.
+mod readme;
 /// One conformance suite for every database, and what happens between two processes.
 mod store;
 /// Every story holds, and together they reach every policy and action.
