@@ -3,7 +3,9 @@
 //! ARCHITECTURE.md has the map; the whole product is the six verbs of [`gateway`].
 
 pub mod audit;
+pub mod cli;
 pub mod config;
+pub mod control;
 pub mod decision;
 pub mod demo;
 pub mod domain;
@@ -15,3 +17,4 @@ pub mod policy;
 pub mod problem;
 pub mod server;
 pub mod store;
+pub mod telemetry;

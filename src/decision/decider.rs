@@ -34,7 +34,7 @@ struct Policies {
 pub struct Decider {
     policies: ArcSwap<Policies>,
     replaced: AtomicU64,
-    facts: Arc<dyn FactSource>,
+    pub(super) facts: Arc<dyn FactSource>,
     tables: Tables,
     runtime: Handle,
     limits: Limits,
@@ -59,6 +59,11 @@ impl Decider {
         self.policies.store(Arc::new(Policies { number, snapshot }));
     }
 
+    /// The stamps of the facts, for who waits for a change.
+    pub(super) fn feed(&self) -> &Arc<crate::store::Feed> {
+        self.facts.feed()
+    }
+
     /// Pins the policies and the clock, so that all decisions of one request agree.
     #[must_use]
     pub fn pin(self: &Arc<Self>) -> Session {
@@ -71,9 +76,9 @@ impl Decider {
 
 /// One request's view: one policy set, one time.
 pub struct Session {
-    decider: Arc<Decider>,
+    pub(super) decider: Arc<Decider>,
     policies: Arc<Policies>,
-    now_ms: i64,
+    pub(super) now_ms: i64,
 }
 
 /// A closure with its slots, warm or just loaded.
@@ -124,6 +129,11 @@ impl Session {
         let missing = (!exists).then(|| listing.principal.clone());
         let verdict = Arc::new(Verdict { missing, refuse, ..Verdict::default() });
         Err(Refused::Unauthenticated(Decision { verdict, store_revision: stamp, cached: false }))
+    }
+
+    /// Whether every query is permitted now.
+    pub(super) async fn permits(&self, queries: &[Query]) -> Result<(), Refused> {
+        self.decide_all(queries).await.map(drop)
     }
 
     async fn decide_all(&self, queries: &[Query]) -> Result<Vec<Decision>, Refused> {
@@ -180,7 +190,8 @@ impl Session {
         until_ms: i64,
     ) {
         if until_ms > self.now_ms {
-            let stamped = Stamped { value: verdict, policies: self.policies.number, stamp, slots, until_ms };
+            let policies = self.policies.number;
+            let stamped = Stamped { value: verdict, policies, stamp, as_of: stamp, slots, until_ms };
             let Decider { tables, facts, .. } = &*self.decider;
             cache::put(&tables.decisions, query.clone(), Arc::new(stamped), facts.feed());
         }
@@ -206,6 +217,9 @@ impl Session {
                 Some(warm) => drop(found.insert(root, warm)),
                 None => cold.push(root),
             }
+        }
+        if is_mixed(&found, stamp) {
+            cold.extend(found.drain().map(|(root, _)| root));
         }
         if !cold.is_empty() {
             let mut loaded = self.load(&cold).await?;
@@ -239,6 +253,7 @@ impl Session {
                 value: closure,
                 policies: self.policies.number,
                 stamp: stamp.unwrap_or_default(),
+                as_of: stamp.unwrap_or_default().max(loaded.revision),
                 slots,
                 until_ms: i64::MAX,
             });
@@ -251,7 +266,7 @@ impl Session {
     }
 
     /// Loads on the store's runtime, so that a caller who leaves cannot cut a load in half.
-    async fn load(&self, roots: &[Uid]) -> Result<Facts, Refused> {
+    pub(super) async fn load(&self, roots: &[Uid]) -> Result<Facts, Refused> {
         let (facts, level) = (self.decider.facts.clone(), self.policies.snapshot.level());
         let roots = roots.to_vec();
         let loading = self.decider.runtime.spawn(async move { facts.facts_for(&roots, level).await });
@@ -329,6 +344,7 @@ impl Session {
             value,
             policies: self.policies.number,
             stamp: stamp.unwrap_or_default(),
+            as_of: principal.as_of,
             slots: principal.slots.clone(),
             until_ms: if snapshot.reads_clock(query) { self.now_ms } else { until_ms },
         });
@@ -337,4 +353,13 @@ impl Session {
         }
         Some(made)
     }
+}
+
+/// Whether closures may be of two snapshots: some hold a change that others, current as of `stamp`, may lack.
+///
+/// Such a change is committed but not heard of yet, or was made since the stamp was read.
+fn is_mixed(found: &HashMap<Uid, Warm>, stamp: Option<Revision>) -> bool {
+    let mut times = found.values().map(|it| it.as_of);
+    let first = times.next();
+    found.values().any(|it| Some(it.as_of) > stamp) && times.any(|it| Some(it) != first)
 }

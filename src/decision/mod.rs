@@ -2,6 +2,8 @@
 
 mod cache;
 mod decider;
+mod stated;
+mod watch;
 
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use crate::policy::Verdict;
 use crate::store::StoreError;
 
 pub use decider::{Decider, Limits, Session};
+pub use watch::Ended;
 
 /// Something that may be done only if all of its queries are permitted.
 pub trait Ask {
@@ -87,6 +90,9 @@ pub enum Refused {
     /// An ask without a query.
     #[error("nothing was asked")]
     Nothing,
+    /// What was stated for one query does not fit the schema.
+    #[error("the stated properties do not fit: {0}")]
+    Unfit(String),
     /// The facts could not be read.
     #[error("the facts are not available: {0}")]
     Store(#[source] Arc<StoreError>),
@@ -101,7 +107,7 @@ impl Refused {
     pub fn decision(&self) -> Option<&Decision> {
         match self {
             Self::Unauthenticated(it) | Self::Forbidden(it) | Self::Hidden(it) => Some(it),
-            Self::Nothing | Self::Store(_) | Self::Late => None,
+            Self::Nothing | Self::Unfit(_) | Self::Store(_) | Self::Late => None,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The nouns of the gateway and their rules, free of Cedar, SQL and HTTP.
 
-mod api_key;
 mod change;
 mod entity;
 mod facts;
@@ -8,7 +7,6 @@ mod query;
 mod uid;
 mod world;
 
-pub use api_key::ApiKey;
 pub use change::{Change, ChangeError};
 pub use entity::{Entity, references};
 pub use facts::{Facts, Revision};

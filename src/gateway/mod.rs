@@ -1,36 +1,43 @@
 //! The gateway: every request goes through six verbs, in one straight line, to its record.
 
+pub mod admission;
 pub mod body;
 pub mod filter;
 pub mod forward;
 pub mod head;
+pub mod live;
 mod recorded;
 pub mod refusal;
 pub mod route;
 pub mod target;
 pub mod translate;
+pub mod upgrade;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use http::header::{CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::audit::{Log, OpenRecord};
 use crate::decision::{Ask, Decider, Permitted, Session};
+use crate::domain::Query;
+use crate::gateway::admission::{Admission, Place};
 use crate::gateway::body::Body;
 use crate::gateway::filter::List;
-use crate::gateway::forward::{Outgoing, Upstream};
+use crate::gateway::forward::Upstream;
 use crate::gateway::head::{FieldRules, HeadLimits};
+use crate::gateway::live::Live;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::route::{ListFilter, Route, Routes};
-use crate::gateway::translate::{BodyLimits, Call, Translator};
-use crate::identity::{Authenticator, Caller, Challenge};
-use crate::problem::{Problem, REQUEST_ID};
+use crate::gateway::translate::{BodyLimits, Call, Opening, Translator};
+use crate::gateway::upgrade::Agreed;
+use crate::identity::{Authenticator, Caller};
+use crate::problem::REQUEST_ID;
 
 /// What a deployment's workers share.
 pub struct Gateway {
@@ -40,6 +47,8 @@ pub struct Gateway {
     pub routes: Arc<Routes>,
     /// Decides.
     pub decider: Arc<Decider>,
+    /// Bounds the requests under way.
+    pub admission: Arc<Admission>,
     /// Keeps the records.
     pub log: Arc<Log>,
     /// Which header fields travel.
@@ -50,6 +59,8 @@ pub struct Gateway {
     pub body_limits: BodyLimits,
     /// The most bytes of an answer that is filtered.
     pub list_bytes_max: u64,
+    /// The most bytes of a socket's message.
+    pub message_bytes_max: usize,
     /// Told when the upstream removed what a route with `removes` names.
     pub removed: Arc<dyn Removed>,
 }
@@ -67,19 +78,34 @@ pub struct Worker {
     upstream: Upstream,
 }
 
-/// An upstream's answer, still to be filtered.
-struct Answer {
+/// An upstream's answer.
+enum Answer {
+    /// Still to be filtered.
+    Plain(Box<Plain>),
+    /// Both sides agreed to open a socket.
+    Socket(Box<Live>),
+}
+
+struct Plain {
     call: Answered,
     head: http::response::Parts,
     body: Body,
 }
 
+/// What the client gets.
+enum Served {
+    Plain(Response<Body>),
+    Socket(Box<Live>),
+}
+
 /// What is left of a call once it was sent.
 struct Answered {
     route: Arc<Route>,
-    listing: Option<(ListFilter, crate::domain::Query)>,
-    removes: Vec<crate::domain::Uid>,
+    listing: Option<(ListFilter, Query)>,
+    removes: bool,
     is_head: bool,
+    queries: Vec<Query>,
+    expires_at: Option<u64>,
 }
 
 impl Worker {
@@ -94,19 +120,26 @@ impl Worker {
         let given = recorded::given_id(request.headers());
         let Ok(mut record) = self.gateway.log.open(given.clone().unwrap_or_default()).await else {
             metrics::counter!("cedargate_requests_total", "outcome" => "unrecorded").increment(1);
-            return refuse(&Refusal::Overloaded.problem(), None, &given.unwrap_or_default());
+            return refuse(&Refusal::Overloaded, &given.unwrap_or_default());
         };
         let request_id = given.unwrap_or_else(|| recorded::own_id(&mut record));
-        let served = AssertUnwindSafe(self.serve(request, peer, &mut record)).catch_unwind().await;
+        let mut place = None;
+        let served =
+            AssertUnwindSafe(self.serve(request, peer, &mut record, &mut place)).catch_unwind().await;
         let answer = served.unwrap_or(Err(Refusal::Internal));
         let response = match answer {
-            Ok(response) => response,
+            Ok(Served::Plain(response)) => response,
+            Ok(Served::Socket(live)) => {
+                let response = recorded::named(live.agreed.response(), &request_id);
+                tokio::spawn(live.run(record, place));
+                return response;
+            }
             Err(refusal) => {
                 recorded::note_refusal(&mut record, &refusal);
-                refuse(&refusal.problem(), refusal.challenge(), &request_id)
+                refuse(&refusal, &request_id)
             }
         };
-        recorded::attach(response, record, &request_id)
+        recorded::attach(response, record, place, &request_id)
     }
 
     async fn serve(
@@ -114,28 +147,40 @@ impl Worker {
         request: Request<Incoming>,
         peer: SocketAddr,
         record: &mut OpenRecord,
-    ) -> Result<Response<Body>, Refusal> {
+        place: &mut Option<Place>,
+    ) -> Result<Served, Refusal> {
         let (parts, incoming) = request.into_parts();
         recorded::note_request(record, &parts);
+        let place = place.insert(self.gateway.admission.enter()?);
         head::check(&parts, self.gateway.head_limits)?;
         let session = self.gateway.decider.pin();
 
-        let caller = self.authenticate(&parts, record).await?;
-        let call = self.translate(&parts, incoming, &caller, peer, &session, record).await?;
+        let caller = self.authenticate(&parts, place, record).await?;
+        let call = self.translate(parts, incoming, &caller, peer, &session, record).await?;
         let permitted = self.decide(call, &session, record).await?;
-        let answer = self.forward(permitted, record).await?;
-        self.filter(answer, &session, record).await
+        match self.forward(permitted, record).await? {
+            Answer::Plain(answer) => self.filter(*answer, &session, record).await.map(Served::Plain),
+            Answer::Socket(live) => Ok(Served::Socket(live)),
+        }
     }
 
-    async fn authenticate(&self, parts: &Parts, record: &mut OpenRecord) -> Result<Caller, Refusal> {
+    async fn authenticate(
+        &self,
+        parts: &Parts,
+        place: &mut Place,
+        record: &mut OpenRecord,
+    ) -> Result<Caller, Refusal> {
         let caller = self.gateway.authenticator.authenticate(&parts.headers).await?;
         recorded::note_caller(record, &caller);
+        if let Caller::Known(principal) = &caller {
+            place.of(&self.gateway.admission, &principal.uid)?;
+        }
         Ok(caller)
     }
 
     async fn translate(
         &self,
-        parts: &Parts,
+        parts: Parts,
         incoming: Incoming,
         caller: &Caller,
         peer: SocketAddr,
@@ -163,42 +208,64 @@ impl Worker {
     async fn forward(&self, permitted: Permitted<Call>, record: &mut OpenRecord) -> Result<Answer, Refusal> {
         let (call, _) = permitted.into_parts();
         let listing = call.listing().map(|(filter, query)| (filter.clone(), query.clone()));
-        let removes = match call.route.removes() {
-            true => call.queries().iter().map(|query| query.resource.clone()).collect(),
-            false => Vec::new(),
-        };
-        let Call { route, outgoing, .. } = call;
+        let queries = call.queries().to_vec();
+        let Call { route, mut outgoing, upgrade, expires_at, .. } = call;
         let is_head = outgoing.method == Method::HEAD;
-        let (head, incoming) = self.send(outgoing).await?;
-        record.note(|it| it.upstream_status = Some(head.status.as_u16()));
+        let asked = upgrade
+            .map(|(upgrade, opening)| {
+                Ok::<_, Refusal>((upgrade.ask(&mut outgoing.headers)?, upgrade, opening))
+            })
+            .transpose()?;
+        let mut answer = self.upstream.send(outgoing).await?;
+        record.note(|it| it.upstream_status = Some(answer.status().as_u16()));
+        match asked {
+            Some((key, upgrade, opening)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                let agreed = upgrade.agree(&key, &mut answer)?;
+                return Ok(Answer::Socket(Box::new(self.live(agreed, opening, queries))));
+            }
+            _ if answer.status().is_informational() => {
+                return Err(Refusal::Upstream("it switched protocols without being asked".into()));
+            }
+            _ => {}
+        }
+        let (head, incoming) = answer.into_parts();
         let body = self.upstream.answer_body(incoming);
-        Ok(Answer { call: Answered { route, listing, removes, is_head }, head, body })
+        Ok(Answer::Plain(Box::new(Plain {
+            call: Answered { removes: route.removes(), route, listing, is_head, queries, expires_at },
+            head,
+            body,
+        })))
     }
 
-    async fn send(&self, outgoing: Outgoing) -> Result<(http::response::Parts, Incoming), Refusal> {
-        let (head, incoming) = self.upstream.send(outgoing).await?.into_parts();
-        if head.status.is_informational() {
-            return Err(Refusal::Upstream("an upgrade that was not asked for".into()));
+    fn live(&self, agreed: Agreed, opening: Opening, queries: Vec<Query>) -> Live {
+        Live {
+            agreed,
+            opening,
+            queries,
+            decider: self.gateway.decider.clone(),
+            log: self.gateway.log.clone(),
+            message_bytes_max: self.gateway.message_bytes_max,
+            send_timeout: self.gateway.body_limits.idle,
         }
-        Ok((head, incoming))
     }
 
     async fn filter(
         &self,
-        answer: Answer,
+        answer: Plain,
         session: &Session,
         record: &mut OpenRecord,
     ) -> Result<Response<Body>, Refusal> {
-        let Answer { call, mut head, body } = answer;
-        if head.status.is_success() {
-            for uid in call.removes {
-                let forgotten = self.gateway.removed.removed(uid).await;
+        let Plain { call, mut head, body } = answer;
+        if call.removes && head.status.is_success() {
+            for query in &call.queries {
+                let forgotten = self.gateway.removed.removed(query.resource.clone()).await;
                 forgotten.map_err(|()| Refusal::Unavailable("the store"))?;
             }
         }
         let Some((shape, query)) = call.listing else {
             head::clean_answer(&mut head.headers);
-            return Ok(Response::from_parts(head, body));
+            let ended = self.gateway.decider.clone().ended(call.queries, call.expires_at);
+            return Ok(Response::from_parts(head, body.watched(ended)));
         };
         let mut fields = filter::fields(head.status, &head.headers)?;
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
@@ -221,13 +288,17 @@ impl Worker {
 }
 
 /// A refusal as an answer.
-fn refuse(problem: &Problem, challenge: Option<Challenge>, request_id: &str) -> Response<Body> {
-    let mut response = problem.render(request_id).map(Body::whole);
-    if let Some(challenge) = challenge {
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenge.into());
+fn refuse(refusal: &Refusal, request_id: &str) -> Response<Body> {
+    let mut response = refusal.problem().render(request_id).map(Body::whole);
+    let headers = response.headers_mut();
+    if let Some(challenge) = refusal.challenge() {
+        headers.insert(WWW_AUTHENTICATE, challenge.into());
+    }
+    if let Some(seconds) = refusal.retry_after() {
+        headers.insert(RETRY_AFTER, seconds.into());
     }
     if let Ok(id) = HeaderValue::from_str(request_id) {
-        response.headers_mut().insert(REQUEST_ID, id);
+        headers.insert(REQUEST_ID, id);
     }
     response
 }

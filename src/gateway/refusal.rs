@@ -46,6 +46,9 @@ pub enum Refusal {
     /// The gateway has as much to do as it may.
     #[error("overloaded")]
     Overloaded,
+    /// The principal has as many requests under way as it may.
+    #[error("too many requests of one principal")]
+    TooMany,
     /// The client's body did not come whole or in time.
     #[error("the request body did not arrive")]
     Body,
@@ -77,7 +80,9 @@ impl Refusal {
         match self {
             Self::Unauthenticated { code, .. } => code,
             Self::Unrouted => "no-route",
-            Self::Refused(Refused::Hidden(it)) if !it.verdict.errors.is_empty() => "evaluation-error",
+            Self::Refused(refused) if refused.decision().is_some_and(|it| !it.verdict.errors.is_empty()) => {
+                "evaluation-error"
+            }
             Self::Refused(Refused::Hidden(it)) if it.verdict.missing.is_some() => "unknown-resource",
             Self::Refused(Refused::Hidden(_)) => "hidden",
             Self::Refused(Refused::Unauthenticated(it)) if it.verdict.missing.is_some() => {
@@ -126,6 +131,9 @@ impl Refusal {
             Self::Overloaded => {
                 (S::SERVICE_UNAVAILABLE, "overloaded", "the gateway is overloaded; try again".into())
             }
+            Self::TooMany => {
+                (S::TOO_MANY_REQUESTS, "too-many", "you have too many requests under way; try again".into())
+            }
             Self::Body => (S::REQUEST_TIMEOUT, "incomplete-body", "the request body did not arrive".into()),
             Self::Upstream(_) => (S::BAD_GATEWAY, "upstream", "the device API failed".into()),
             Self::UpstreamLate => {
@@ -134,8 +142,19 @@ impl Refusal {
             Self::Unfilterable(_) => {
                 (S::BAD_GATEWAY, "unfilterable", "the device API's list cannot be shown".into())
             }
-            Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "the gateway failed".into()),
+            // The gateway states no properties; were it to, that they misfit would be its own mistake.
+            Self::Internal | Self::Refused(Refused::Unfit(_)) => {
+                (S::INTERNAL_SERVER_ERROR, "internal", "the gateway failed".into())
+            }
         }
+    }
+
+    /// After how many seconds to try again, where that may help.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u32> {
+        let status = self.row().0;
+        let passing = status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE;
+        passing.then_some(1)
     }
 
     /// What `WWW-Authenticate` asks for, where the answer is 401.

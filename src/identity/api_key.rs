@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::domain::ApiKey;
 use crate::identity::{KeySource, Method, Principal, Reason, Unauthenticated};
+use crate::store::ApiKey;
 
 /// What every key begins with, so that scanners for secrets find it.
 const PREFIX: &str = "cgk_";
@@ -57,11 +57,9 @@ pub(super) async fn verify(
     if !bool::from(key.hash.ct_eq(&hash)) {
         return Err(Reason::ApiKeyUnknown.into());
     }
-    if key.is_revoked() {
-        return Err(Reason::ApiKeyRevoked.into());
-    }
-    if key.is_expired(now_ms) {
-        return Err(Reason::ApiKeyExpired.into());
+    if !key.is_live(now_ms) {
+        let revoked = key.revoked_ms.is_some();
+        return Err(if revoked { Reason::ApiKeyRevoked } else { Reason::ApiKeyExpired }.into());
     }
     let expires_at = key.expires_ms.and_then(|end| u64::try_from(end / 1000).ok());
     Ok(Arc::new(Principal { uid: key.principal, method: Method::ApiKey, expires_at }))

@@ -12,6 +12,7 @@ use crate::identity::claims::{self, Clock};
 use crate::identity::jwks::KeySet;
 use crate::identity::key_ring::KeyRing;
 use crate::identity::{Method, Principal, Reason, Unauthenticated};
+use crate::json;
 
 /// The longest token.
 const TOKEN_BYTES_MAX: usize = 8192;
@@ -49,12 +50,12 @@ struct Verified {
 pub(super) struct Tokens {
     issuers: Vec<Issuer>,
     types: Vec<String>,
-    verified: Cache<Box<str>, Verified, foldhash::quality::RandomState>,
+    verified: Cache<Arc<str>, Verified, foldhash::quality::RandomState>,
 }
 
 impl Tokens {
     pub(super) fn new(issuers: Vec<Issuer>, types: Vec<String>, cache_bytes: u64) -> Self {
-        let weight = |token: &Box<str>, _: &Verified| {
+        let weight = |token: &Arc<str>, _: &Verified| {
             u32::try_from(token.len()).unwrap_or(u32::MAX).saturating_add(ENTRY_BYTES)
         };
         let verified = Cache::builder().max_capacity(cache_bytes).weigher(weight);
@@ -183,7 +184,7 @@ fn decode(part: &str) -> Option<Vec<u8>> {
 }
 
 fn object(part: &str) -> Option<Map<String, Json>> {
-    match claims::read_json(&decode(part)?).ok()? {
+    match json::parse(&decode(part)?).ok()? {
         Json::Object(map) => Some(map),
         _ => None,
     }

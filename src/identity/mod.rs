@@ -22,7 +22,6 @@ use crate::identity::jwt::{Issuer, Subject, Tokens};
 use crate::identity::key_ring::KeyRing;
 
 pub use api_key::KeyText;
-pub use claims::read_json;
 pub use key_ring::{KeyLocation, KeyRefresh};
 pub use options::{IssuerOptions, Options, OptionsError, Sources};
 pub use source::{KeySource, Pending, PrincipalSource};

@@ -2,8 +2,9 @@
 
 use std::pin::Pin;
 
-use crate::domain::{ApiKey, Uid};
+use crate::domain::Uid;
 use crate::identity::SourceError;
+use crate::store::ApiKey;
 
 /// An answer that is on its way.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, SourceError>> + Send + 'a>>;

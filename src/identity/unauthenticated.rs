@@ -60,29 +60,29 @@ impl Reason {
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
-            Self::Ambiguous => "credentials_ambiguous",
-            Self::SchemeUnsupported => "scheme_unsupported",
-            Self::TokenMalformed => "token_malformed",
-            Self::TokenTooLarge => "token_too_large",
-            Self::HeaderRefused => "token_header_refused",
-            Self::TypeRefused => "token_type_refused",
-            Self::AlgorithmRefused => "algorithm_refused",
-            Self::KeyUnknown => "key_unknown",
-            Self::SignatureWrong => "signature_wrong",
-            Self::IssuerUnknown => "issuer_unknown",
-            Self::AudienceWrong => "audience_wrong",
-            Self::ExpiryInvalid => "expiry_invalid",
-            Self::Expired => "token_expired",
-            Self::TimeInvalid => "time_invalid",
-            Self::NotYetValid => "token_not_yet_valid",
-            Self::SubjectInvalid => "subject_invalid",
-            Self::EmailInvalid => "email_invalid",
-            Self::EmailUnverified => "email_unverified",
-            Self::PrincipalUnknown => "principal_unknown",
-            Self::ApiKeyMalformed => "api_key_malformed",
-            Self::ApiKeyUnknown => "api_key_unknown",
-            Self::ApiKeyExpired => "api_key_expired",
-            Self::ApiKeyRevoked => "api_key_revoked",
+            Self::Ambiguous => "credentials-ambiguous",
+            Self::SchemeUnsupported => "scheme-unsupported",
+            Self::TokenMalformed => "token-malformed",
+            Self::TokenTooLarge => "token-too-large",
+            Self::HeaderRefused => "token-header-refused",
+            Self::TypeRefused => "token-type-refused",
+            Self::AlgorithmRefused => "algorithm-refused",
+            Self::KeyUnknown => "key-unknown",
+            Self::SignatureWrong => "signature-wrong",
+            Self::IssuerUnknown => "issuer-unknown",
+            Self::AudienceWrong => "audience-wrong",
+            Self::ExpiryInvalid => "expiry-invalid",
+            Self::Expired => "token-expired",
+            Self::TimeInvalid => "time-invalid",
+            Self::NotYetValid => "token-not-yet-valid",
+            Self::SubjectInvalid => "subject-invalid",
+            Self::EmailInvalid => "email-invalid",
+            Self::EmailUnverified => "email-unverified",
+            Self::PrincipalUnknown => "principal-unknown",
+            Self::ApiKeyMalformed => "api-key-malformed",
+            Self::ApiKeyUnknown => "api-key-unknown",
+            Self::ApiKeyExpired => "api-key-expired",
+            Self::ApiKeyRevoked => "api-key-revoked",
         }
     }
 }
@@ -118,8 +118,8 @@ impl Unauthenticated {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Refused(reason) => reason.code(),
-            Self::KeysUnavailable => "keys_unavailable",
-            Self::StoreUnavailable(_) => "store_unavailable",
+            Self::KeysUnavailable => "keys-unavailable",
+            Self::StoreUnavailable(_) => "store-unavailable",
         }
     }
 
@@ -139,11 +139,19 @@ pub enum Challenge {
     Invalid,
 }
 
+impl Challenge {
+    /// The value of the header.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => r#"Bearer realm="cedargate""#,
+            Self::Invalid => r#"Bearer realm="cedargate", error="invalid_token""#,
+        }
+    }
+}
+
 impl From<Challenge> for HeaderValue {
     fn from(challenge: Challenge) -> Self {
-        Self::from_static(match challenge {
-            Challenge::Missing => r#"Bearer realm="cedargate""#,
-            Challenge::Invalid => r#"Bearer realm="cedargate", error="invalid_token""#,
-        })
+        Self::from_static(challenge.as_str())
     }
 }

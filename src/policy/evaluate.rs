@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use cedar_policy::{Authorizer, Context, Decision, Entities, Request, Response};
+use cedar_policy_core::ast;
 use cedar_policy_core::entities::{Entities as CoreEntities, NoEntitiesSchema, TCComputation};
+use cedar_policy_core::evaluator::Evaluator;
 use cedar_policy_core::extensions::Extensions;
 
 use crate::domain::{Facts, Query, Uid};
+use crate::policy::rule::Rule;
+use crate::policy::schema::Action;
 use crate::policy::snapshot::{ActionPolicies, PolicySnapshot};
 use crate::policy::time::TimeUse;
-use crate::policy::{Closure, Verdict, schema::Action};
+use crate::policy::{Closure, Verdict};
 
 impl PolicySnapshot {
     /// Decides a query over prepared facts; total: whatever goes wrong is a refusal that says so.
@@ -28,7 +31,7 @@ impl PolicySnapshot {
         };
         match self.request(query, action, now_ms).and_then(|request| Ok((request, entities(action, slice)?)))
         {
-            Ok((request, entities)) => self.verdict(policies, &request, &entities),
+            Ok((request, entities)) => verdict(policies, request, &entities),
             Err(error) => Verdict::error(error),
         }
     }
@@ -62,41 +65,53 @@ impl PolicySnapshot {
         self.by_action.get(&query.action).is_some_and(|policies| policies.time != TimeUse::None)
     }
 
-    pub(super) fn request(&self, query: &Query, action: &Action, now_ms: i64) -> Result<Request, String> {
-        let euid = |uid: &Uid| {
-            self.vocabulary.euid(uid).ok_or_else(|| format!("the schema has no type `{}`", uid.kind()))
-        };
-        let context: Context = self.vocabulary.context(action, &query.context, now_ms)?;
-        Request::new(
-            euid(&query.principal)?,
-            action.uid.clone(),
-            euid(&query.resource)?,
-            context,
-            Some(&self.vocabulary.schema),
-        )
-        .map_err(|error| error.to_string())
-    }
-
-    pub(super) fn verdict(
+    /// The request, checked as Cedar checks it; an empty context was checked when the schema was read.
+    pub(super) fn request(
         &self,
-        policies: &ActionPolicies,
-        request: &Request,
-        entities: &Entities,
-    ) -> Verdict {
-        let response = Authorizer::new().is_authorized(request, &policies.set, entities);
-        // Cedar skips a policy that errors; a skipped forbid would open the door.
-        let errors: Vec<Arc<str>> =
-            response.diagnostics().errors().map(|error| error.to_string().into()).collect();
-        let (reasons, refuse) = self.reasons(&response);
-        let allowed = errors.is_empty() && response.decision() == Decision::Allow;
-        Verdict { allowed, reasons, errors, missing: None, refuse }
+        query: &Query,
+        action: &Action,
+        now_ms: i64,
+    ) -> Result<ast::Request, String> {
+        let euid = |uid: &Uid| {
+            let known = self.vocabulary.euid(uid);
+            known.ok_or_else(|| format!("the schema has no type `{}`", uid.kind())).map(ast::EntityUID::from)
+        };
+        let (principal, resource) = (euid(&query.principal)?, euid(&query.resource)?);
+        let context = self.vocabulary.context(action, &query.context, now_ms)?;
+        self.vocabulary.check(action, &principal, &resource, &context)?;
+        Ok(ast::Request::new_unchecked(
+            ast::EntityUIDEntry::known(principal, None),
+            ast::EntityUIDEntry::known(action.uid.clone().into(), None),
+            ast::EntityUIDEntry::known(resource, None),
+            Some(AsRef::<ast::Context>::as_ref(&context).clone()),
+        ))
     }
+}
 
-    fn reasons(&self, response: &Response) -> (Vec<Arc<str>>, Option<Arc<str>>) {
-        let deciding: Vec<_> = response.diagnostics().reason().filter_map(|id| self.texts.get(id)).collect();
-        let mut reasons: Vec<Arc<str>> = deciding.iter().map(|text| text.id.clone()).collect();
-        reasons.sort_unstable();
-        (reasons, deciding.iter().find_map(|text| text.refuse.clone()))
+/// What Cedar's authorizer answers: a forbid that holds wins, and nothing holds by itself.
+///
+/// Each policy is asked, for the verdict names all that decided and all that failed.
+fn verdict(policies: &ActionPolicies, request: ast::Request, entities: &CoreEntities) -> Verdict {
+    let evaluator = Evaluator::new(request, entities, Extensions::all_available());
+    let mut errors: Vec<Arc<str>> = Vec::new();
+    let (mut permits, mut forbids): (Vec<&Rule>, Vec<&Rule>) = (Vec::new(), Vec::new());
+    for rule in &policies.rules {
+        match rule.holds(&evaluator) {
+            Ok(true) if rule.forbids => forbids.push(rule),
+            Ok(true) => permits.push(rule),
+            Ok(false) => {}
+            Err(error) => errors.push(error.into()),
+        }
+    }
+    // Cedar skips a policy that errors; a skipped forbid would open the door.
+    let allowed = errors.is_empty() && forbids.is_empty() && !permits.is_empty();
+    let deciding = if forbids.is_empty() { permits } else { forbids };
+    Verdict {
+        allowed,
+        reasons: deciding.iter().map(|rule| rule.id.clone()).collect(),
+        errors,
+        missing: None,
+        refuse: deciding.iter().find_map(|rule| rule.refuse.clone()),
     }
 }
 
@@ -109,7 +124,7 @@ fn missing(query: &Query, slice: &[&Closure]) -> Option<Uid> {
 }
 
 /// Gathers shared entities without copying or re-closing them: their ancestors are complete.
-pub(super) fn entities(action: &Action, slice: &[&Closure]) -> Result<Entities, String> {
+pub(super) fn entities(action: &Action, slice: &[&Closure]) -> Result<CoreEntities, String> {
     let mut gathered = Vec::with_capacity(8);
     gathered.push(action.entity.clone());
     for entity in slice.iter().flat_map(|closure| closure.entities.iter()) {
@@ -120,6 +135,5 @@ pub(super) fn entities(action: &Action, slice: &[&Closure]) -> Result<Entities, 
     let unchecked: Option<&NoEntitiesSchema> = None;
     CoreEntities::new()
         .add_entities(gathered, unchecked, TCComputation::AssumeAlreadyComputed, Extensions::all_available())
-        .map(Into::into)
         .map_err(|error| format!("the facts do not fit together: {error}"))
 }

@@ -52,7 +52,7 @@ impl PolicySnapshot {
             &vocabulary.schema,
         )
         .ok()?;
-        let entities: Entities = evaluate::entities(action, &[principal]).ok()?;
+        let entities: Entities = evaluate::entities(action, &[principal]).ok()?.into();
         let entities = PartialEntities::from_concrete(entities, &vocabulary.schema).ok()?;
         let response = policies.set.tpe(&request, &entities, &vocabulary.schema).ok()?;
         if response.error_permits().chain(response.error_forbids()).next().is_some() {
@@ -60,7 +60,12 @@ impl PolicySnapshot {
         }
         let refuse =
             response.true_forbids().filter_map(|id| self.texts.get(id)).find_map(|text| text.refuse.clone());
-        let mut filter = Filter { permits: Vec::new(), forbids: Vec::new(), refuse };
+        // Policies that hold whatever the resource are no residuals, but they decide all the same.
+        let mut filter = Filter {
+            permits: response.true_permits().map(|_| Test::Const(true)).collect(),
+            forbids: response.true_forbids().map(|_| Test::Const(true)).collect(),
+            refuse,
+        };
         for policy in response.residual_policies() {
             let test = test_of(&policy)?;
             match policy.effect() {

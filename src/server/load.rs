@@ -26,16 +26,18 @@ pub struct Loaded {
 pub fn load(path: &Path) -> Result<Loaded, Vec<Finding>> {
     let config = Config::load(path)?;
     let snapshot = PolicySnapshot::load(&config.policies.dir)?;
-    assemble(config, snapshot)
+    let entities = seed::read_dir(&config.entities.dir, &snapshot);
+    assemble(config, snapshot, entities)
 }
 
-/// Checks routes and entities against policies that were loaded elsewhere.
-pub(super) fn assemble(config: Config, snapshot: PolicySnapshot) -> Result<Loaded, Vec<Finding>> {
+/// Checks routes against policies and puts what was read together.
+pub(super) fn assemble(
+    config: Config,
+    snapshot: PolicySnapshot,
+    entities: Result<Vec<Entity>, Vec<Finding>>,
+) -> Result<Loaded, Vec<Finding>> {
     let mut findings = Vec::new();
-    let vocabulary = vocabulary(&snapshot);
-    let routes = Routes::compile(&config.origin, &config.routes, Some(&vocabulary));
-    let entities = seed::read_dir(&config.entities.dir, &snapshot);
-    let routes = routes.unwrap_or_else(|found| {
+    let routes = compile_routes(&config, Some(&snapshot)).unwrap_or_else(|found| {
         findings.extend(found);
         Routes::default()
     });
@@ -43,14 +45,6 @@ pub(super) fn assemble(config: Config, snapshot: PolicySnapshot) -> Result<Loade
         findings.extend(found);
         Vec::new()
     });
-    let unserved = routes.all().iter().filter(|route| route.creates().is_some());
-    findings.extend(unserved.map(|route| {
-        Finding::error(
-            config.origin.name.clone(),
-            format!("`creates` of `{}` cannot be served yet", route.pattern()),
-        )
-        .with_help("register devices with `cedargate import`")
-    }));
     if findings.is_empty() {
         Ok(Loaded { config, snapshot: Arc::new(snapshot), routes, entities })
     } else {
@@ -58,8 +52,26 @@ pub(super) fn assemble(config: Config, snapshot: PolicySnapshot) -> Result<Loade
     }
 }
 
+/// Compiles the route map; without policies, what names their actions and types goes unchecked.
+pub(crate) fn compile_routes(
+    config: &Config,
+    snapshot: Option<&PolicySnapshot>,
+) -> Result<Routes, Vec<Finding>> {
+    let vocabulary = snapshot.map(vocabulary);
+    let routes = Routes::compile(&config.origin, &config.routes, vocabulary.as_ref())?;
+    let unserved = routes.all().iter().filter(|route| route.creates().is_some());
+    let found: Vec<Finding> = unserved
+        .map(|route| {
+            let message = format!("`creates` of `{}` cannot be served yet", route.pattern());
+            Finding::error(config.origin.name.clone(), message)
+                .with_help("register devices with `cedargate import`")
+        })
+        .collect();
+    if found.is_empty() { Ok(routes) } else { Err(found) }
+}
+
 /// The names that a route map may use.
-pub(super) fn vocabulary(snapshot: &PolicySnapshot) -> Vocabulary {
+fn vocabulary(snapshot: &PolicySnapshot) -> Vocabulary {
     Vocabulary {
         actions: snapshot.actions().cloned().collect(),
         types: snapshot.kinds().map(Into::into).collect(),

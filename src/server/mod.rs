@@ -1,8 +1,11 @@
 //! The only wiring: configuration in, running listeners out.
 
+mod control;
+pub mod demo;
 pub mod listen;
 mod load;
 mod parts;
+mod run;
 mod seed;
 mod sources;
 
@@ -15,14 +18,17 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, watch};
 
-use crate::audit::Log;
+use crate::audit::{Counts, Log};
 use crate::config::Config;
 use crate::gateway::forward::{Upstream, UpstreamSettings};
 use crate::gateway::{Gateway, Worker};
 use crate::server::listen::ConnectionLimits;
 use crate::store::Store;
+use crate::telemetry;
 
+pub(crate) use load::compile_routes;
 pub use load::{Loaded, load};
+pub use run::{RunError, run_demo, run_serve};
 
 /// Why a deployment that was checked does not run.
 #[derive(Debug, thiserror::Error)]
@@ -82,15 +88,16 @@ pub fn start(loaded: Loaded) -> Result<Running, StartError> {
         .build()
         .map_err(StartError::io("cannot start threads"))?;
     let Loaded { config, snapshot, routes, entities } = loaded;
+    let metrics = telemetry::metrics();
     let parts = runtime.block_on(parts::build(&config, snapshot, routes, entities, runtime.handle()))?;
     let (stop, stopped) = watch::channel(false);
     let workers = worker_count(&config);
     let listeners = bind(config.gateway.listen.get_ref(), workers)?;
     let gateway = address(listeners.first())?;
-    let control = bind(config.control.listen.get_ref(), 1)?;
-    let control_address = address(control.first())?;
-    for listener in control {
-        let served = parts::control_router(&config, &parts, control_address);
+    let control_listeners = bind(config.control.listen.get_ref(), 1)?;
+    let control_address = address(control_listeners.first())?;
+    for listener in control_listeners {
+        let served = control::router(&config, &parts, metrics.clone());
         runtime.spawn(serve_control(listener, served, stopped.clone()));
     }
     let settings = parts::upstream_settings(&config)?;
@@ -134,6 +141,12 @@ impl Running {
             }
         });
         self.runtime.shutdown_timeout(Duration::from_secs(1));
+    }
+
+    /// How many records went which way so far.
+    #[must_use]
+    pub fn records(&self) -> Counts {
+        self.log.counts()
     }
 
     /// The runtime of everything but the gateway's own workers.

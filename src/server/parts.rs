@@ -1,6 +1,5 @@
 //! From settings to the parts that run.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use crate::config::{self, Config};
 use crate::decision::{Decider, Limits};
 use crate::domain::Entity;
 use crate::gateway::Gateway;
+use crate::gateway::admission::Admission;
 use crate::gateway::forward::{HostName, UpstreamSettings};
 use crate::gateway::head::{FieldRules, Forwarded, HeadLimits};
 use crate::gateway::route::Routes;
@@ -47,7 +47,8 @@ pub(super) async fn build(
     if seeded > 0 {
         tracing::info!(entities = seeded, "static entities were written to the store");
     }
-    let sources = Arc::new(Sources { store: store.clone(), runtime: runtime.clone() });
+    let keys_max = config.cache.tokens as u64;
+    let sources = Arc::new(Sources::new(store.clone(), runtime.clone(), keys_max));
     let authenticator = Arc::new(authenticator(config, &sources, runtime)?);
     authenticator.started().await;
     let limits = Limits {
@@ -62,6 +63,7 @@ pub(super) async fn build(
         authenticator,
         routes: Arc::new(routes),
         decider,
+        admission: Admission::new(config.gateway.requests_max, config.gateway.requests_per_principal_max),
         log: log.clone(),
         head_limits: HeadLimits {
             target_bytes_max: config.gateway.target_max,
@@ -75,6 +77,7 @@ pub(super) async fn build(
             ids_max: config.limits.batch_ids_max,
         },
         list_bytes_max: config.limits.list_bytes_max as u64,
+        message_bytes_max: config.limits.message_bytes_max,
         removed: sources,
     };
     Ok(Parts { gateway: Arc::new(gateway), store, log })
@@ -212,8 +215,4 @@ pub(super) fn connection_limits(config: &Config) -> ConnectionLimits {
         resets_max: gateway.h2_resets_max,
         drain_timeout: gateway.drain_timeout,
     }
-}
-
-pub(super) fn control_router(_config: &Config, _parts: &Parts, _address: SocketAddr) -> axum::Router {
-    axum::Router::new()
 }

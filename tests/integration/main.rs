@@ -15,25 +15,37 @@ mod support;
 
 /// The walls between modules, as ARCHITECTURE.md draws them.
 mod architecture;
+/// The corpus of attacks, run from outside.
+mod attacks;
+/// The OpenID Authorization API as its certification scenario asks for it, and where it is silent.
+mod authzen;
+/// The program as people and scripts run it.
+mod cli;
+/// Cached decisions are those of the newest facts, whatever happens at the same time.
+mod decision;
 /// The demo's device API, alone.
 mod demo_api;
-/// A whole gateway: real listeners, a real upstream, a real store.
-mod gateway;
 /// Links, lengths and keys of what is written about Cedargate.
 mod documents;
+/// What fails is refused and recorded, and what comes after it works.
+mod faults;
+/// A whole gateway: real listeners, a real upstream, a real store.
+mod gateway;
 /// Who is asking: real keys, real key servers, and every way we know to cheat with a token.
 mod identity;
 /// Role × relation × action as one table, reviewed as a diff.
 mod matrix;
 /// The decided cases of the sharing model.
 mod model;
-/// The log of records: nothing is lost without being counted, and nothing can be forged.
-mod records;
 /// The README's commands run as they stand.
 mod readme;
+/// The log of records: nothing is lost without being counted, and nothing can be forged.
+mod records;
 /// One conformance suite for every database, and what happens between two processes.
 mod store;
 /// Every story holds, and together they reach every policy and action.
 mod stories;
+/// A real device API behind the gateway: a W3C Web of Things server, driven by programs of others.
+mod things;
 /// The upstreams of the tests do what they say.
 mod upstream;

@@ -1,5 +1,6 @@
 //! The log of records: nothing is lost without being counted, and nothing can be forged.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -173,4 +174,29 @@ async fn a_full_disk_is_noticed_counted_and_not_waited_for_at_the_end() {
     assert!(block.close(DEADLINE).await);
     assert_eq!(block.counts().lost, 3);
     assert_eq!(block.counts().written, 0);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_write_that_stops_half_way_goes_on_where_it_stopped() {
+    let (mut reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+    writer.set_nonblocking(true).unwrap();
+    let file = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
+    let log =
+        Log::start(Sink::File { file, sync: false }, options(20_000, Overflow::Block(DEADLINE))).unwrap();
+    for index in 0..5000 {
+        log.open(index.to_string()).await.unwrap().finish(200);
+    }
+    until(|| !log.healthy()).await;
+    let reading = std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        reader.read_to_end(&mut kept).map(|_| kept)
+    });
+    until(|| log.counts().written == 5000).await;
+    assert!(log.healthy(), "it recovers");
+    assert!(log.close(DEADLINE).await);
+    let kept = reading.join().unwrap().unwrap();
+    let lines = lines(&kept);
+    assert!(lines.iter().enumerate().all(|(index, line)| line["request_id"] == *index.to_string()));
+    assert_eq!(lines.len(), 5000);
 }

@@ -21,7 +21,7 @@ pub enum Token {
 
 impl Pointer {
     /// Reads a pointer; the empty text is the whole value.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::gateway) fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
             return Some(Self { tokens: Vec::new() });
         }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cedargate::domain::ApiKey;
 use cedargate::identity::{
     Authenticator, Caller, KeySource, KeyText, Method, Options, OptionsError, Pending, SourceError, Sources,
 };
+use cedargate::store::ApiKey;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 use tokio::runtime::Handle;
@@ -71,11 +71,11 @@ async fn a_living_key_shows_its_principal() {
 async fn a_dead_or_wrong_key_shows_nobody() {
     let (text, other) = (KeyText::random().unwrap(), KeyText::random().unwrap());
     for (key, code) in [
-        (None, "api_key_unknown"),
-        (record(&other, |_| ()), "api_key_unknown"),
-        (record(&text, |key| key.expires_ms = Some(now() * 1000)), "api_key_expired"),
-        (record(&text, |key| key.expires_ms = Some(i64::MIN)), "api_key_expired"),
-        (record(&text, |key| key.revoked_ms = Some(i64::MAX)), "api_key_revoked"),
+        (None, "api-key-unknown"),
+        (record(&other, |_| ()), "api-key-unknown"),
+        (record(&text, |key| key.expires_ms = Some(now() * 1000)), "api-key-expired"),
+        (record(&text, |key| key.expires_ms = Some(i64::MIN)), "api-key-expired"),
+        (record(&text, |key| key.revoked_ms = Some(i64::MAX)), "api-key-revoked"),
     ] {
         let (them, _) = with(key).await;
         assert_eq!(name(them.authenticate(&headers(&[("x-api-key", text.reveal())])).await), Err(code));
@@ -98,11 +98,11 @@ async fn a_key_counts_only_whole_and_alone() {
         &key.to_uppercase(),
         &bearer,
     ] {
-        assert_eq!(ask(&[("x-api-key", bad)]).await, Err("api_key_malformed"), "{bad}");
+        assert_eq!(ask(&[("x-api-key", bad)]).await, Err("api-key-malformed"), "{bad}");
     }
-    assert_eq!(ask(&[("x-api-key", key), ("x-api-key", key)]).await, Err("credentials_ambiguous"));
-    assert_eq!(ask(&[("x-api-key", key), ("authorization", &bearer)]).await, Err("credentials_ambiguous"));
-    assert_eq!(ask(&[("authorization", &bearer)]).await, Err("token_malformed"));
+    assert_eq!(ask(&[("x-api-key", key), ("x-api-key", key)]).await, Err("credentials-ambiguous"));
+    assert_eq!(ask(&[("x-api-key", key), ("authorization", &bearer)]).await, Err("credentials-ambiguous"));
+    assert_eq!(ask(&[("authorization", &bearer)]).await, Err("token-malformed"));
     assert_eq!(shelf.asked.load(Ordering::SeqCst), 0, "no store is asked about nonsense");
     assert_eq!(ask(&[("x-api-key", key)]).await, Ok(user("wife")));
     assert!(them.credential_headers().contains(&HeaderName::from_static("x-api-key")));

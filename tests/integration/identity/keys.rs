@@ -33,11 +33,11 @@ async fn an_unknown_key_is_fetched_once_and_a_flood_of_them_not_again() {
     assert_eq!(who(&them, &before).await, Ok(user("wife")), "no reason to fetch");
     assert_eq!(who(&them, &token(&new, "new", &claims())).await, Ok(user("wife")));
     assert_eq!(server.asked(), 2);
-    assert_eq!(who(&them, &before).await, Err("key_unknown"), "a key that is gone ends its cached tokens");
+    assert_eq!(who(&them, &before).await, Err("key-unknown"), "a key that is gone ends its cached tokens");
     for kid in ["a", "b", "c"] {
-        assert_eq!(who(&them, &token(&new, kid, &claims())).await, Err("key_unknown"));
+        assert_eq!(who(&them, &token(&new, kid, &claims())).await, Err("key-unknown"));
     }
-    assert_eq!(who(&them, &token(&old, "new", &claims())).await, Err("signature_wrong"));
+    assert_eq!(who(&them, &token(&old, "new", &claims())).await, Err("signature-wrong"));
     assert_eq!(server.asked(), 2);
 }
 
@@ -48,7 +48,7 @@ async fn a_new_key_under_the_old_name_is_fetched_too() {
     let them = start(trust(KeyLocation::Url(server.url("/keys"))), Sources::default()).await;
     server.publish(json!([new.jwk("k")]));
     assert_eq!(who(&them, &token(&new, "k", &claims())).await, Ok(user("wife")));
-    assert_eq!(who(&them, &token(&old, "k", &claims())).await, Err("signature_wrong"));
+    assert_eq!(who(&them, &token(&old, "k", &claims())).await, Err("signature-wrong"));
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn keys_are_refreshed_without_being_asked_for() {
     let token = token(&pair, "k", &claims());
     assert_eq!(who(&them, &token).await, Ok(user("wife")));
     server.publish(json!([]));
-    until(async || who(&them, &token).await == Err("key_unknown")).await;
+    until(async || who(&them, &token).await == Err("key-unknown")).await;
     assert!(!them.keys_loaded());
 }
 
@@ -80,7 +80,7 @@ async fn old_keys_serve_while_the_issuer_is_down_but_not_forever() {
     until(async || server.asked() > asked + 4).await;
     assert_eq!(who(&lenient, &token(&pair, "k", &claims())).await, Ok(user("wife")));
     assert!(lenient.keys_loaded());
-    until(async || who(&strict, &token(&pair, "k", &claims())).await == Err("keys_unavailable")).await;
+    until(async || who(&strict, &token(&pair, "k", &claims())).await == Err("keys-unavailable")).await;
     assert!(!strict.keys_loaded());
     server.set_down(false);
     until(async || strict.keys_loaded()).await;
@@ -94,7 +94,7 @@ async fn an_issuer_that_comes_late_is_found() {
     let them = start(trust(KeyLocation::Url(server.url("/keys"))), Sources::default()).await;
     assert!(!them.keys_loaded());
     let token = token(&pair, "k", &claims());
-    assert_eq!(who(&them, &token).await, Err("keys_unavailable"));
+    assert_eq!(who(&them, &token).await, Err("keys-unavailable"));
     server.set_down(false);
     until(async || them.keys_loaded()).await;
     assert_eq!(who(&them, &token).await, Ok(user("wife")));
@@ -134,7 +134,7 @@ async fn discovery_believes_only_the_issuer_itself() {
         assert_eq!(them.keys_loaded(), found, "{named} {keys_url}");
         let mut claims = claims();
         claims["iss"] = issuer.clone().into();
-        let expected = if found { Ok(user("wife")) } else { Err("keys_unavailable") };
+        let expected = if found { Ok(user("wife")) } else { Err("keys-unavailable") };
         assert_eq!(who(&them, &token(&pair, "k", &claims)).await, expected);
     }
 }
@@ -155,8 +155,8 @@ async fn one_issuer_cannot_speak_for_another() {
     machine["iss"] = "https://machines.example".into();
     assert_eq!(who(&them, &token(&ours, "k", &claims())).await, Ok(user("wife")));
     assert_eq!(who(&them, &token(&theirs, "k", &machine)).await.unwrap().kind(), "OAuthClient");
-    assert_eq!(who(&them, &token(&theirs, "k", &claims())).await, Err("signature_wrong"));
-    assert_eq!(who(&them, &token(&ours, "k", &machine)).await, Err("signature_wrong"));
+    assert_eq!(who(&them, &token(&theirs, "k", &claims())).await, Err("signature-wrong"));
+    assert_eq!(who(&them, &token(&ours, "k", &machine)).await, Err("signature-wrong"));
 }
 
 #[test]

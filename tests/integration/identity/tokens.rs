@@ -55,7 +55,7 @@ async fn tokens_of_all_three_algorithms_are_good() {
         assert_eq!(who(&them, &nameless).await, Ok(user("wife")), "{kid}");
     }
     for (pair, kid) in [(&*RSA, "e"), (&p256, "d"), (&ed25519, "r")] {
-        assert_eq!(who(&them, &token(pair, kid, &claims())).await, Err("algorithm_refused"), "{kid}");
+        assert_eq!(who(&them, &token(pair, kid, &claims())).await, Err("algorithm-refused"), "{kid}");
     }
 }
 
@@ -83,28 +83,28 @@ async fn bad_claims_are_refused() {
     let them = authenticator().await;
     let far = now() + 86_400 * 365;
     for (change, code) in [
-        (json!({"exp": now() - 3600}), "token_expired"),
-        (json!({"exp": now() - 31}), "token_expired"),
-        (json!({"exp": "99999999999"}), "expiry_invalid"),
-        (json!({"exp": null}), "expiry_invalid"),
-        (json!({"exp": -1}), "expiry_invalid"),
-        (json!({"exp": 1e300}), "expiry_invalid"),
-        (json!({"nbf": now() + 3600}), "token_not_yet_valid"),
-        (json!({"nbf": "99999999999"}), "time_invalid"),
-        (json!({"iat": far}), "token_not_yet_valid"),
-        (json!({"aud": "other-api"}), "audience_wrong"),
-        (json!({"aud": null}), "audience_wrong"),
-        (json!({"aud": []}), "audience_wrong"),
-        (json!({"iss": "https://evil.example"}), "issuer_unknown"),
-        (json!({"iss": null}), "issuer_unknown"),
-        (json!({"iss": format!("{ISSUER}/")}), "issuer_unknown"),
-        (json!({"iss": [ISSUER]}), "issuer_unknown"),
-        (json!({"sub": null}), "subject_invalid"),
-        (json!({"sub": ""}), "subject_invalid"),
-        (json!({"sub": ["wife", "husband"]}), "subject_invalid"),
-        (json!({"sub": 1}), "subject_invalid"),
-        (json!({"sub": "wife\u{0}"}), "subject_invalid"),
-        (json!({"sub": "x".repeat(257)}), "subject_invalid"),
+        (json!({"exp": now() - 3600}), "token-expired"),
+        (json!({"exp": now() - 31}), "token-expired"),
+        (json!({"exp": "99999999999"}), "expiry-invalid"),
+        (json!({"exp": null}), "expiry-invalid"),
+        (json!({"exp": -1}), "expiry-invalid"),
+        (json!({"exp": 1e300}), "expiry-invalid"),
+        (json!({"nbf": now() + 3600}), "token-not-yet-valid"),
+        (json!({"nbf": "99999999999"}), "time-invalid"),
+        (json!({"iat": far}), "token-not-yet-valid"),
+        (json!({"aud": "other-api"}), "audience-wrong"),
+        (json!({"aud": null}), "audience-wrong"),
+        (json!({"aud": []}), "audience-wrong"),
+        (json!({"iss": "https://evil.example"}), "issuer-unknown"),
+        (json!({"iss": null}), "issuer-unknown"),
+        (json!({"iss": format!("{ISSUER}/")}), "issuer-unknown"),
+        (json!({"iss": [ISSUER]}), "issuer-unknown"),
+        (json!({"sub": null}), "subject-invalid"),
+        (json!({"sub": ""}), "subject-invalid"),
+        (json!({"sub": ["wife", "husband"]}), "subject-invalid"),
+        (json!({"sub": 1}), "subject-invalid"),
+        (json!({"sub": "wife\u{0}"}), "subject-invalid"),
+        (json!({"sub": "x".repeat(257)}), "subject-invalid"),
     ] {
         assert_eq!(who(&them, &token(&RSA, "k1", &with(change.clone()))).await, Err(code), "{change}");
     }
@@ -119,7 +119,7 @@ async fn bad_claims_are_refused() {
         let changed = text.replace(&from, &to);
         assert_ne!(changed, text);
         let token = RSA.token(r#"{"alg":"RS256","kid":"k1"}"#, &changed);
-        assert_eq!(who(&them, &token).await, Err("token_malformed"), "{to}");
+        assert_eq!(who(&them, &token).await, Err("token-malformed"), "{to}");
     }
 }
 
@@ -127,27 +127,27 @@ async fn bad_claims_are_refused() {
 async fn bad_headers_are_refused() {
     let them = authenticator().await;
     for (change, code) in [
-        (json!({"kid": "nope"}), "key_unknown"),
-        (json!({"kid": "../../../../dev/null"}), "key_unknown"),
-        (json!({"kid": "k1' OR '1'='1"}), "key_unknown"),
-        (json!({"kid": "http://127.0.0.1:9/k"}), "key_unknown"),
-        (json!({"kid": 1}), "key_unknown"),
-        (json!({"kid": "evil", "jku": "http://127.0.0.1:9/jwks"}), "key_unknown"),
-        (json!({"kid": "evil", "x5u": "http://127.0.0.1:9/c"}), "key_unknown"),
-        (json!({"kid": "evil", "jwk": OTHER_RSA.jwk("evil")}), "key_unknown"),
-        (json!({"jwk": OTHER_RSA.jwk("k1")}), "signature_wrong"),
-        (json!({}), "signature_wrong"),
-        (json!({"alg": "ES256"}), "algorithm_refused"),
-        (json!({"alg": "none"}), "algorithm_refused"),
-        (json!({"alg": "nOnE"}), "algorithm_refused"),
-        (json!({"alg": "HS256"}), "algorithm_refused"),
-        (json!({"alg": "rs256"}), "algorithm_refused"),
-        (json!({"crit": ["x-must-understand"], "x-must-understand": true}), "token_header_refused"),
-        (json!({"crit": []}), "token_header_refused"),
-        (json!({"crit": ["b64"], "b64": false}), "token_header_refused"),
-        (json!({"b64": false}), "token_header_refused"),
-        (json!({"zip": "DEF"}), "token_header_refused"),
-        (json!({"typ": "JWT-ID"}), "token_type_refused"),
+        (json!({"kid": "nope"}), "key-unknown"),
+        (json!({"kid": "../../../../dev/null"}), "key-unknown"),
+        (json!({"kid": "k1' OR '1'='1"}), "key-unknown"),
+        (json!({"kid": "http://127.0.0.1:9/k"}), "key-unknown"),
+        (json!({"kid": 1}), "key-unknown"),
+        (json!({"kid": "evil", "jku": "http://127.0.0.1:9/jwks"}), "key-unknown"),
+        (json!({"kid": "evil", "x5u": "http://127.0.0.1:9/c"}), "key-unknown"),
+        (json!({"kid": "evil", "jwk": OTHER_RSA.jwk("evil")}), "key-unknown"),
+        (json!({"jwk": OTHER_RSA.jwk("k1")}), "signature-wrong"),
+        (json!({}), "signature-wrong"),
+        (json!({"alg": "ES256"}), "algorithm-refused"),
+        (json!({"alg": "none"}), "algorithm-refused"),
+        (json!({"alg": "nOnE"}), "algorithm-refused"),
+        (json!({"alg": "HS256"}), "algorithm-refused"),
+        (json!({"alg": "rs256"}), "algorithm-refused"),
+        (json!({"crit": ["x-must-understand"], "x-must-understand": true}), "token-header-refused"),
+        (json!({"crit": []}), "token-header-refused"),
+        (json!({"crit": ["b64"], "b64": false}), "token-header-refused"),
+        (json!({"b64": false}), "token-header-refused"),
+        (json!({"zip": "DEF"}), "token-header-refused"),
+        (json!({"typ": "JWT-ID"}), "token-type-refused"),
     ] {
         assert_eq!(who(&them, &headed(change.clone(), &OTHER_RSA)).await, Err(code), "{change}");
     }
@@ -161,7 +161,7 @@ async fn bad_headers_are_refused() {
         assert!(who(&them, &headed(change.clone(), &RSA)).await.is_err(), "{change}");
     }
     let twice = RSA.token(r#"{"alg":"none","alg":"RS256","kid":"k1"}"#, &claims().to_string());
-    assert_eq!(who(&them, &twice).await, Err("token_malformed"));
+    assert_eq!(who(&them, &twice).await, Err("token-malformed"));
     for good in
         [json!({"typ": "JWT"}), json!({"typ": "application/AT+jwt"}), json!({"jku": "http://127.0.0.1:9/"})]
     {
@@ -186,23 +186,23 @@ async fn bad_shapes_and_signatures_are_refused() {
     let tricky = (0..).map(tricky).find(is_tricky).unwrap();
     let (rest, last) = tricky.rsplit_once('.').unwrap();
     for (bad, code) in [
-        (format!("{none}.{body}."), "token_malformed"),
-        (format!("{none}.{body}.AA"), "algorithm_refused"),
-        (format!("{confused}.{}", b64(hmac::sign(&secret, confused.as_bytes()))), "algorithm_refused"),
-        (format!("{head}.{body}.{}", b64(&flipped)), "signature_wrong"),
-        (format!("{head}.{body}."), "token_malformed"),
-        (unsigned, "signature_wrong"),
-        (good[..good.len() - 6].to_owned(), "signature_wrong"),
-        (format!("{good}.x"), "token_malformed"),
-        (format!("{}.a.b.c.d", b64(r#"{"alg":"RSA-OAEP","enc":"A128GCM"}"#)), "token_malformed"),
-        (token(&RSA, "k1", &with(json!({"pad": "a".repeat(60_000)}))), "token_too_large"),
-        (token(&RSA, "k1", &with(json!({"pad": "a".repeat(6_000)}))), "token_too_large"),
-        (".".repeat(200_000), "token_too_large"),
-        ("..".to_owned(), "token_malformed"),
-        (String::new(), "token_malformed"),
-        (format!("{head}=.{body}=.{signature}="), "token_malformed"),
-        (format!("{}.{}", rest, last.replace('-', "+").replace('_', "/")), "token_malformed"),
-        (format!("{good}, Bearer {good}"), "token_malformed"),
+        (format!("{none}.{body}."), "token-malformed"),
+        (format!("{none}.{body}.AA"), "algorithm-refused"),
+        (format!("{confused}.{}", b64(hmac::sign(&secret, confused.as_bytes()))), "algorithm-refused"),
+        (format!("{head}.{body}.{}", b64(&flipped)), "signature-wrong"),
+        (format!("{head}.{body}."), "token-malformed"),
+        (unsigned, "signature-wrong"),
+        (good[..good.len() - 6].to_owned(), "signature-wrong"),
+        (format!("{good}.x"), "token-malformed"),
+        (format!("{}.a.b.c.d", b64(r#"{"alg":"RSA-OAEP","enc":"A128GCM"}"#)), "token-malformed"),
+        (token(&RSA, "k1", &with(json!({"pad": "a".repeat(60_000)}))), "token-too-large"),
+        (token(&RSA, "k1", &with(json!({"pad": "a".repeat(6_000)}))), "token-too-large"),
+        (".".repeat(200_000), "token-too-large"),
+        ("..".to_owned(), "token-malformed"),
+        (String::new(), "token-malformed"),
+        (format!("{head}=.{body}=.{signature}="), "token-malformed"),
+        (format!("{}.{}", rest, last.replace('-', "+").replace('_', "/")), "token-malformed"),
+        (format!("{good}, Bearer {good}"), "token-malformed"),
     ] {
         assert_eq!(who(&them, &bad).await, Err(code), "{}", &bad[..bad.len().min(200)]);
     }
@@ -220,13 +220,13 @@ async fn a_request_has_one_credential_in_one_place() {
     assert_eq!(ask(&[("authorization", &format!("bEARER  {good}"))]).await, Ok(user("wife")));
     assert_eq!(
         ask(&[("authorization", &bearer), ("authorization", &bearer)]).await,
-        Err("credentials_ambiguous")
+        Err("credentials-ambiguous")
     );
-    assert_eq!(ask(&[("authorization", "")]).await, Err("scheme_unsupported"));
-    assert_eq!(ask(&[("authorization", &good)]).await, Err("scheme_unsupported"));
-    assert_eq!(ask(&[("authorization", "Basic d2lmZTp4")]).await, Err("scheme_unsupported"));
-    assert_eq!(ask(&[("authorization", &format!("Bearer\t{good}"))]).await, Err("scheme_unsupported"));
-    assert_eq!(ask(&[("authorization", &format!("Bearer {good}é"))]).await, Err("token_malformed"));
+    assert_eq!(ask(&[("authorization", "")]).await, Err("scheme-unsupported"));
+    assert_eq!(ask(&[("authorization", &good)]).await, Err("scheme-unsupported"));
+    assert_eq!(ask(&[("authorization", "Basic d2lmZTp4")]).await, Err("scheme-unsupported"));
+    assert_eq!(ask(&[("authorization", &format!("Bearer\t{good}"))]).await, Err("scheme-unsupported"));
+    assert_eq!(ask(&[("authorization", &format!("Bearer {good}é"))]).await, Err("token-malformed"));
 }
 
 #[tokio::test]
@@ -241,7 +241,7 @@ async fn a_cached_token_ends_when_it_ends() {
     while now() < exp {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    assert_eq!(who(&them, &token).await, Err("token_expired"));
+    assert_eq!(who(&them, &token).await, Err("token-expired"));
 }
 
 struct Book;
@@ -270,14 +270,14 @@ async fn an_email_is_looked_up_and_never_an_identity() {
     };
     assert_eq!(who(&them, &of(json!("Wife@Example.ORG"), json!(true))).await, Ok(user("u-1")));
     for (email, verified, code) in [
-        (json!("wife@example.org"), json!(false), "email_unverified"),
-        (json!("wife@example.org"), json!("true"), "email_unverified"),
-        (json!("wife@example.org"), json!(null), "email_unverified"),
-        (json!("w\u{131}fe@example.org"), json!(true), "email_invalid"),
-        (json!("wife@evil.example@example.org"), json!(true), "email_invalid"),
-        (json!(null), json!(true), "subject_invalid"),
-        (json!("husband@example.org"), json!(true), "principal_unknown"),
-        (json!("down@example.org"), json!(true), "store_unavailable"),
+        (json!("wife@example.org"), json!(false), "email-unverified"),
+        (json!("wife@example.org"), json!("true"), "email-unverified"),
+        (json!("wife@example.org"), json!(null), "email-unverified"),
+        (json!("w\u{131}fe@example.org"), json!(true), "email-invalid"),
+        (json!("wife@evil.example@example.org"), json!(true), "email-invalid"),
+        (json!(null), json!(true), "subject-invalid"),
+        (json!("husband@example.org"), json!(true), "principal-unknown"),
+        (json!("down@example.org"), json!(true), "store-unavailable"),
     ] {
         assert_eq!(who(&them, &of(email.clone(), verified)).await, Err(code), "{email}");
     }
