@@ -41,6 +41,8 @@ mod model;
 mod readme;
 /// The log of records: nothing is lost without being counted, and nothing can be forged.
 mod records;
+/// Sockets and event streams, which outlive the decision that opened them.
+mod sockets;
 /// One conformance suite for every database, and what happens between two processes.
 mod store;
 /// Every story holds, and together they reach every policy and action.
