@@ -1,6 +1,7 @@
 //! What one decision costs. `cargo bench --bench decide [-- WORD …]` runs the figures that name a WORD.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::cast_precision_loss,
     reason = "a benchmark that fails should stop"

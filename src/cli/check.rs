@@ -11,9 +11,9 @@ use crate::cli::{Answer, Failure, Format, Outcome, place, print};
 use crate::config::Config;
 use crate::domain::Uid;
 use crate::finding::{Finding, Severity};
-use crate::gateway::route::{Routes, Vocabulary};
 use crate::policy::story;
 use crate::policy::{EntityFile, Placed, PolicySnapshot};
+use crate::server::compile_routes;
 
 /// Where stories are.
 pub(super) const STORIES: &str = "tests/stories";
@@ -119,11 +119,7 @@ impl Report {
 
     /// Without a schema, what names its actions and types goes unchecked.
     fn routes(&mut self, config: &Config, snapshot: Option<&PolicySnapshot>) {
-        let vocabulary = snapshot.map(|it| Vocabulary {
-            actions: it.actions().cloned().collect(),
-            types: it.kinds().map(Into::into).collect(),
-        });
-        match Routes::compile(&config.origin, &config.routes, vocabulary.as_ref()) {
+        match compile_routes(config, snapshot) {
             Ok(routes) => self.read.push(print::count(routes.all().len(), "route")),
             Err(found) => self.findings.extend(found),
         }
@@ -146,7 +142,7 @@ impl Report {
                     Ok(placed) => self.first(&mut known, placed),
                     Err(it) => {
                         rejected.extend(it.uid);
-                        self.findings.push(it.finding);
+                        self.findings.push(*it.finding);
                     }
                 }
             }

@@ -168,7 +168,7 @@ fn folder_facts(policies: &PolicySnapshot, dir: &Path, roots: &[Uid]) -> Result<
                 for read in EntityFile::new(policies, &name, BufReader::new(file)) {
                     match read {
                         Ok(placed) => changes.push(Change::Put(placed.entity)),
-                        Err(rejected) => findings.push(rejected.finding),
+                        Err(rejected) => findings.push(*rejected.finding),
                     }
                 }
             }

@@ -129,7 +129,7 @@ async fn import<R: BufRead>(
 ) -> Result<(), Stop> {
     let mut batch = Vec::with_capacity(BATCH);
     for read in file {
-        batch.push(read.map_err(|rejected| Stop::Findings(vec![rejected.finding]))?);
+        batch.push(read.map_err(|rejected| Stop::Findings(vec![*rejected.finding]))?);
         if batch.len() == BATCH {
             write(&mut batch, store, done).await?;
         }

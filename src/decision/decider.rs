@@ -1,6 +1,6 @@
 //! From queries to decisions: look up, load one slice, evaluate, keep.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -205,7 +205,7 @@ impl Session {
     ) -> Result<HashMap<Uid, Warm>, Refused> {
         let Decider { tables, facts, .. } = &*self.decider;
         let mut found: HashMap<Uid, Warm> = HashMap::with_capacity(roots.len());
-        let mut cold: Vec<Uid> = Vec::new();
+        let mut cold: HashSet<Uid> = HashSet::new();
         for root in roots {
             if found.contains_key(&root) || cold.contains(&root) {
                 continue;
@@ -215,9 +215,10 @@ impl Session {
             });
             match hit {
                 Some(warm) => drop(found.insert(root, warm)),
-                None => cold.push(root),
+                None => drop(cold.insert(root)),
             }
         }
+        let mut cold: Vec<Uid> = cold.into_iter().collect();
         if is_mixed(&found, stamp) {
             cold.extend(found.drain().map(|(root, _)| root));
         }

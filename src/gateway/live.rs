@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value as Json;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -24,6 +25,8 @@ use crate::json;
 pub struct Live {
     /// Both handshakes, agreed.
     pub agreed: Agreed,
+    /// Its place among the open sockets.
+    pub held: OwnedSemaphorePermit,
     /// The request that opened it.
     pub opening: Opening,
     /// The queries that must stay permitted.
@@ -77,7 +80,7 @@ impl Live {
         };
         record.note(|it| it.reason = Some(closing.reason.into()));
         record.finish(101);
-        drop(place);
+        drop((place, self.held));
     }
 }
 
@@ -116,8 +119,8 @@ impl Carrier {
     async fn both_ways(&self, client: &mut Socket, upstream: &mut Socket) -> Closing {
         loop {
             let carried = tokio::select! {
-                message = client.next() => self.from_client(message, upstream).await,
-                message = upstream.next() => self.from_upstream(message, client).await,
+                message = client.next() => self.take_from_client(message, upstream).await,
+                message = upstream.next() => self.take_from_upstream(message, client).await,
             };
             if let Err(closing) = carried {
                 return closing;
@@ -125,7 +128,7 @@ impl Carrier {
         }
     }
 
-    async fn from_client(&self, message: Received, upstream: &mut Socket) -> Result<(), Closing> {
+    async fn take_from_client(&self, message: Received, upstream: &mut Socket) -> Result<(), Closing> {
         let message = match received(message)? {
             Some(message) => message,
             None => return Ok(()),
@@ -134,7 +137,7 @@ impl Carrier {
         self.send(upstream, permitted).await
     }
 
-    async fn from_upstream(&self, message: Received, client: &mut Socket) -> Result<(), Closing> {
+    async fn take_from_upstream(&self, message: Received, client: &mut Socket) -> Result<(), Closing> {
         match received(message)? {
             Some(message) => self.send(client, message).await,
             None => Ok(()),

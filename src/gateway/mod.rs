@@ -22,6 +22,7 @@ use http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::audit::{Log, OpenRecord};
 use crate::decision::{Ask, Decider, Permitted, Session};
@@ -59,6 +60,10 @@ pub struct Gateway {
     pub body_limits: BodyLimits,
     /// The most bytes of an answer that is filtered.
     pub list_bytes_max: u64,
+    /// The most items of it.
+    pub list_items_max: usize,
+    /// Places for open sockets.
+    pub sockets: Arc<Semaphore>,
     /// The most bytes of a socket's message.
     pub message_bytes_max: usize,
     /// Told when the upstream removed what a route with `removes` names.
@@ -213,15 +218,17 @@ impl Worker {
         let is_head = outgoing.method == Method::HEAD;
         let asked = upgrade
             .map(|(upgrade, opening)| {
-                Ok::<_, Refusal>((upgrade.ask(&mut outgoing.headers)?, upgrade, opening))
+                let held = self.gateway.sockets.clone().try_acquire_owned();
+                let held = held.map_err(|_| Refusal::Overloaded)?;
+                Ok::<_, Refusal>((upgrade.ask(&mut outgoing.headers)?, upgrade, opening, held))
             })
             .transpose()?;
         let mut answer = self.upstream.send(outgoing).await?;
         record.note(|it| it.upstream_status = Some(answer.status().as_u16()));
         match asked {
-            Some((key, upgrade, opening)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            Some((key, upgrade, opening, held)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 let agreed = upgrade.agree(&key, &mut answer)?;
-                return Ok(Answer::Socket(Box::new(self.live(agreed, opening, queries))));
+                return Ok(Answer::Socket(Box::new(self.live(agreed, opening, queries, held))));
             }
             _ if answer.status().is_informational() => {
                 return Err(Refusal::Upstream("it switched protocols without being asked".into()));
@@ -237,9 +244,16 @@ impl Worker {
         })))
     }
 
-    fn live(&self, agreed: Agreed, opening: Opening, queries: Vec<Query>) -> Live {
+    fn live(
+        &self,
+        agreed: Agreed,
+        opening: Opening,
+        queries: Vec<Query>,
+        held: OwnedSemaphorePermit,
+    ) -> Live {
         Live {
             agreed,
+            held,
             opening,
             queries,
             decider: self.gateway.decider.clone(),
@@ -275,7 +289,7 @@ impl Worker {
             return Ok(Response::from_parts(head, Body::empty()));
         }
         let bytes = body::collect_at_most(body, self.gateway.list_bytes_max).await?;
-        let list = List::read(&shape, &query, &bytes)?;
+        let list = List::read(&shape, &query, &bytes, self.gateway.list_items_max)?;
         let visible = session.filter(&query, list.ids()).await?;
         let (bytes, shown) = list.write(&shape, &visible, &bytes)?;
         filter::count_fields(&upstream, shown, &mut head.headers);

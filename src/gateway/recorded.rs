@@ -101,12 +101,12 @@ fn note_decision(record: &mut OpenRecord, decision: &Decision) {
 }
 
 pub(super) fn note_refusal(record: &mut OpenRecord, refusal: &Refusal) {
-    if let Refusal::Refused(refused) = refusal {
-        if let Some(decision) = refused.decision() {
-            record.note(|it| it.policies.clear());
-            note_decision(record, decision);
-            decision.verdict.errors.iter().for_each(|error| tracing::error!(%error, "a decision failed"));
-        }
+    if let Refusal::Refused(refused) = refusal
+        && let Some(decision) = refused.decision()
+    {
+        record.note(|it| it.policies.clear());
+        note_decision(record, decision);
+        decision.verdict.errors.iter().for_each(|error| tracing::error!(%error, "a decision failed"));
     }
     if let Refusal::Upstream(cause) = refusal {
         tracing::warn!(%cause, "the upstream failed");

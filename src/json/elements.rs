@@ -191,7 +191,7 @@ mod tests {
     fn elements_come_one_by_one_with_their_place() {
         let found = read("[\n  {\"a\": \"]}\\\"\"},{\"é\": [1]}, {}\n]\n").unwrap();
         let told: Vec<_> = found.iter().map(|(text, line, column)| (text.as_str(), *line, *column)).collect();
-        assert_eq!(told, [("{\"a\": \"]}\\\"\"}", 2, 3), ("{\"é\": [1]}", 2, 16), ("{}", 2, 28)]);
+        assert_eq!(told, [("{\"a\": \"]}\\\"\"}", 2, 3), ("{\"é\": [1]}", 2, 17), ("{}", 2, 29)]);
         assert_eq!(read(" [ ] ").unwrap(), []);
         assert_eq!(read("[1, \"x\"]").unwrap().len(), 2);
     }

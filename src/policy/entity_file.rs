@@ -34,14 +34,14 @@ pub struct Placed {
 #[derive(Debug, Clone)]
 pub struct Rejected {
     /// What is wrong with it.
-    pub finding: Finding,
+    pub finding: Box<Finding>,
     /// Its name, as far as it can be told.
     pub uid: Option<Uid>,
 }
 
 impl From<Finding> for Rejected {
     fn from(finding: Finding) -> Self {
-        Self { finding, uid: None }
+        Self { finding: Box::new(finding), uid: None }
     }
 }
 
@@ -69,7 +69,7 @@ impl<'p, R: BufRead> EntityFile<'p, R> {
             Err(reason) => {
                 let reason = reason.strip_prefix(PREAMBLE).unwrap_or(&reason);
                 let finding = place(&self.name, &element, blamed(&element.text, reason), reason);
-                Err(Rejected { finding, uid })
+                Err(Rejected { finding: Box::new(finding), uid })
             }
         }
     }

@@ -154,7 +154,7 @@ fn pair(subject: &pst::Expr, literal: &pst::Expr) -> Option<(Subject, ast::Entit
         expr if is_resource(expr) => Subject::Resource,
         _ => return None,
     };
-    Some((subject, uid.clone().try_into().ok()?))
+    Some((subject, uid.clone().into()))
 }
 
 fn is_resource(expr: &pst::Expr) -> bool {

@@ -37,9 +37,7 @@ pub(super) fn assemble(
     entities: Result<Vec<Entity>, Vec<Finding>>,
 ) -> Result<Loaded, Vec<Finding>> {
     let mut findings = Vec::new();
-    let vocabulary = vocabulary(&snapshot);
-    let routes = Routes::compile(&config.origin, &config.routes, Some(&vocabulary));
-    let routes = routes.unwrap_or_else(|found| {
+    let routes = compile_routes(&config, Some(&snapshot)).unwrap_or_else(|found| {
         findings.extend(found);
         Routes::default()
     });
@@ -47,14 +45,6 @@ pub(super) fn assemble(
         findings.extend(found);
         Vec::new()
     });
-    let unserved = routes.all().iter().filter(|route| route.creates().is_some());
-    findings.extend(unserved.map(|route| {
-        Finding::error(
-            config.origin.name.clone(),
-            format!("`creates` of `{}` cannot be served yet", route.pattern()),
-        )
-        .with_help("register devices with `cedargate import`")
-    }));
     if findings.is_empty() {
         Ok(Loaded { config, snapshot: Arc::new(snapshot), routes, entities })
     } else {
@@ -62,8 +52,26 @@ pub(super) fn assemble(
     }
 }
 
+/// Compiles the route map; without policies, what names their actions and types goes unchecked.
+pub(crate) fn compile_routes(
+    config: &Config,
+    snapshot: Option<&PolicySnapshot>,
+) -> Result<Routes, Vec<Finding>> {
+    let vocabulary = snapshot.map(vocabulary);
+    let routes = Routes::compile(&config.origin, &config.routes, vocabulary.as_ref())?;
+    let unserved = routes.all().iter().filter(|route| route.creates().is_some());
+    let found: Vec<Finding> = unserved
+        .map(|route| {
+            let message = format!("`creates` of `{}` cannot be served yet", route.pattern());
+            Finding::error(config.origin.name.clone(), message)
+                .with_help("register devices with `cedargate import`")
+        })
+        .collect();
+    if found.is_empty() { Ok(routes) } else { Err(found) }
+}
+
 /// The names that a route map may use.
-pub(super) fn vocabulary(snapshot: &PolicySnapshot) -> Vocabulary {
+fn vocabulary(snapshot: &PolicySnapshot) -> Vocabulary {
     Vocabulary {
         actions: snapshot.actions().cloned().collect(),
         types: snapshot.kinds().map(Into::into).collect(),

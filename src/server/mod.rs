@@ -26,6 +26,7 @@ use crate::server::listen::ConnectionLimits;
 use crate::store::Store;
 use crate::telemetry;
 
+pub(crate) use load::compile_routes;
 pub use load::{Loaded, load};
 pub use run::{RunError, run_demo, run_serve};
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::uri::{Authority, Scheme};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::audit::{Log, LogOptions, Overflow, Sink};
 use crate::config::{self, Config};
@@ -77,6 +78,8 @@ pub(super) async fn build(
             ids_max: config.limits.batch_ids_max,
         },
         list_bytes_max: config.limits.list_bytes_max as u64,
+        list_items_max: config.limits.list_items_max,
+        sockets: Arc::new(Semaphore::new(config.limits.streams_max)),
         message_bytes_max: config.limits.message_bytes_max,
         removed: sources,
     };

@@ -7,9 +7,6 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cedargate::domain::Uid;
-use cedargate::identity::KeyText;
-use cedargate::store::{self, ApiKey};
 use serde_json::Value as Json;
 
 fn root() -> &'static Path {
@@ -39,25 +36,14 @@ fn expected_failures() -> BTreeSet<String> {
     cases.filter(|case| !case.is_empty()).map(str::to_owned).collect()
 }
 
-/// A store with a key of the wife's, which the gateway then seeds.
-fn store_with_key(url: &str) -> KeyText {
-    let key = KeyText::random().unwrap();
-    let stored = ApiKey {
-        id: "wife".into(),
-        hash: key.hash(),
-        principal: Uid::new("User", "wife").unwrap(),
-        name: "attacks".into(),
-        created_ms: 0,
-        expires_ms: None,
-        revoked_ms: None,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let store = store::open(url, store::Options::default()).await.unwrap();
-        store.create_key(stored).await.unwrap();
-        store.close().await.unwrap();
-    });
-    key
+/// A key of the wife's, made as an operator makes one, in a store that the gateway then seeds.
+fn key_in(store: &str) -> String {
+    let made = Command::new(env!("CARGO_BIN_EXE_cedargate"))
+        .args(["key", "create", "--principal", "User::wife", "--store", store])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }
 
 #[test]
@@ -69,13 +55,13 @@ fn no_attack_of_the_corpus_succeeds() {
     let folder = tempfile::Builder::new().prefix("cedargate-attacks-").tempdir().unwrap();
     let place = |name: &str| folder.path().join(name).display().to_string();
     let url = format!("sqlite://{}", place("store.db"));
-    let key = store_with_key(&url);
+    let key = key_in(&url);
     let target = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let config = root().join("tests/upstreams/attack.toml");
     let spawn = format!("'{}' serve --config '{}'", env!("CARGO_BIN_EXE_cedargate"), config.display());
     let run = Command::new("python3")
         .arg(&runner)
-        .args(["--target", &target, "--spawn", &spawn, "--apikey-wife", key.reveal()])
+        .args(["--target", &target, "--spawn", &spawn, "--apikey-wife", &key])
         .args(["--json", &place("verdicts.json"), "--log", &place("records.jsonl")])
         .envs([("STORE_URL", url), ("RECORDS_FILE", place("records.jsonl"))])
         .output()

@@ -348,7 +348,7 @@ fn a_large_list_streams_from_standard_input() {
         input.write_all(b"[").unwrap();
         for n in 0..COUNT {
             let comma = if n == 0 { "" } else { "," };
-            write!(input, "{comma}{{\"uid\": {{\"type\": \"Device\", \"id\": \"d{n:05}\"}}, \"attrs\": {{\"name\": \"n\", \"organization\": {{\"type\": \"Organization\", \"id\": \"home\"}}}}, \"parents\": []}}\n").unwrap();
+            writeln!(input, "{comma}{{\"uid\": {{\"type\": \"Device\", \"id\": \"d{n:05}\"}}, \"attrs\": {{\"name\": \"n\", \"organization\": {{\"type\": \"Organization\", \"id\": \"home\"}}}}, \"parents\": []}}").unwrap();
         }
         input.write_all(b"]").unwrap();
     });
@@ -391,4 +391,16 @@ fn a_key_is_shown_once_listed_and_revoked() {
     }
     key(&["create", "--principal", "dad"]).with(2);
     assert_eq!(key(&["list", "--format", "json"]).json().as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn nothing_is_served_with_a_mistake_in_the_files() {
+    let dir = deployment();
+    run(dir.path(), &["serve", "--check"]).with(0);
+    edit(&dir.path().join("entities/family.json"), "\"status\": \"active\"", "\"status\": 1");
+    let checked = run(dir.path(), &["serve", "--check"]).with(1);
+    assert!(checked.out.contains("[entities/family.json:7:"), "{}", checked.out);
+    let served = run(dir.path(), &["serve"]).with(2);
+    assert!(served.err.contains("[entities/family.json:7:"), "{}", served.err);
+    assert!(!dir.path().join("cedargate.db").exists());
 }

@@ -200,7 +200,9 @@ async fn no_reader_sees_what_was_before_an_acknowledged_change() {
     let (policies, store) = (Arc::new(pack::policies()), home().await);
     let decider = decider(&policies, store.clone(), LIMITS);
     // Even states: the lamp is dad's; odd ones: mom's. Noted before (begun) and after (done) each change.
-    let lamps: Arc<Vec<(AtomicU64, AtomicU64)>> = Arc::new((0..4).map(|_| Default::default()).collect());
+    // The third counts the answers that were comparable: a writer goes on once its state was seen.
+    type Lamp = (AtomicU64, AtomicU64, AtomicU64);
+    let lamps: Arc<Vec<Lamp>> = Arc::new((0..4).map(|_| Default::default()).collect());
     for lamp in 0..4 {
         store.apply(vec![device(&format!("lamp{lamp}"), "dad")], None).await.unwrap();
     }
@@ -212,14 +214,17 @@ async fn no_reader_sees_what_was_before_an_acknowledged_change() {
                 lamps[lamp].0.store(state, Ordering::SeqCst);
                 store.apply(vec![device(&format!("lamp{lamp}"), owner)], None).await.unwrap();
                 lamps[lamp].1.store(state, Ordering::SeqCst);
-                tokio::time::sleep(Duration::from_millis(3)).await;
+                let seen = lamps[lamp].2.load(Ordering::SeqCst);
+                while lamps[lamp].2.load(Ordering::SeqCst) == seen && state < STATES {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
             }
         })
     });
     let readers = (0..4).map(|n| {
         let (lamps, decider) = (lamps.clone(), decider.clone());
         tokio::spawn(async move {
-            let (mut random, mut checked) = (Random::new(n), 0_u64);
+            let mut random = Random::new(n);
             while lamps.iter().any(|lamp| lamp.1.load(Ordering::SeqCst) < STATES) {
                 let lamp = random.below(4);
                 let done = lamps[lamp].1.load(Ordering::SeqCst);
@@ -229,22 +234,22 @@ async fn no_reader_sees_what_was_before_an_acknowledged_change() {
                 if begun == done {
                     let owner = if done % 2 == 0 { "dad" } else { "mom" };
                     assert_eq!(decision.verdict.allowed, query.principal.id() == owner, "{query:?}, {done}");
-                    checked += 1;
+                    lamps[lamp].2.fetch_add(1, Ordering::SeqCst);
                 }
                 tokio::task::yield_now().await;
             }
-            checked
         })
     });
     let (writers, readers): (Vec<_>, Vec<_>) = (writers.collect(), readers.collect());
     for writer in writers {
         writer.await.unwrap();
     }
-    let mut checked = 0;
     for reader in readers {
-        checked += reader.await.unwrap();
+        reader.await.unwrap();
     }
-    assert!(checked > 100, "{checked} answers were comparable");
+    for (_, _, seen) in lamps.iter() {
+        assert!(seen.load(Ordering::SeqCst) >= STATES - 1);
+    }
 }
 
 #[tokio::test]
@@ -388,10 +393,4 @@ async fn memory_is_bounded() {
         kept += usize::from(answer(&session, &name(n)).await.cached);
     }
     assert!(kept <= 400, "{kept} of 10,000 decisions were kept, and 100 allowed");
-}
-
-/// What is not decided cannot be forwarded: such programs do not compile.
-#[test]
-fn nothing_undecided_compiles() {
-    trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
 }

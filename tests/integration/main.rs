@@ -35,6 +35,8 @@ mod matrix;
 mod model;
 /// The log of records: nothing is lost without being counted, and nothing can be forged.
 mod records;
+/// Sockets and event streams, which outlive the decision that opened them.
+mod sockets;
 /// One conformance suite for every database, and what happens between two processes.
 mod store;
 /// Every story holds, and together they reach every policy and action.

@@ -8,7 +8,7 @@ use crate::support::gate::{Gate, Setup};
 use crate::support::upstream::Things;
 
 /// The three things as devices: the owner has 0 and 1, the viewer sees these, 2 is of strangers.
-fn entities() -> Json {
+pub(crate) fn entities() -> Json {
     let organization = |id: &str| json!({ "type": "Organization", "id": id });
     let named = |id: &str| json!({ "uid": organization(id), "attrs": { "name": id }, "parents": [] });
     let role = |home: &str, id: &str, permissions: &[&str]| {
@@ -41,7 +41,7 @@ fn entities() -> Json {
     ])
 }
 
-fn gate(things: &Things) -> Gate {
+pub(crate) fn gate(things: &Things) -> Gate {
     let routes = include_str!("../../routes/wot.toml");
     Gate::start_with(&things.url(), Setup { routes, entities: Some(entities()), ..Setup::default() })
 }

@@ -129,6 +129,8 @@ fn gateway(traps: &Arc<Traps>, lines: &Arc<Mutex<Vec<u8>>>, runtime: &tokio::run
             ids_max: 10,
         },
         list_bytes_max: 1000,
+        list_items_max: 10,
+        sockets: Arc::new(tokio::sync::Semaphore::new(1)),
         message_bytes_max: 1 << 20,
         removed: Arc::new(Forgetful(traps.clone())),
     }

@@ -1,6 +1,4 @@
-use cedargate::domain::Uid;
 use cedargate::identity::KeyText;
-use cedargate::store::ApiKey;
 use serde_json::{Value as Json, json};
 
 use super::devices;
@@ -215,20 +213,9 @@ fn an_api_key_is_its_principal() {
     let upstream = devices();
     let tables = "[authentication.api_key]\nheader = \"X-API-Key\"";
     let gate = Gate::start_with(&upstream.url(), Setup { tables, ..Setup::default() });
-    let key = KeyText::random().unwrap();
-    let stored = ApiKey {
-        id: "wife-key".into(),
-        hash: key.hash(),
-        principal: Uid::new("User", "wife").unwrap(),
-        name: "a key".into(),
-        created_ms: 0,
-        expires_ms: None,
-        revoked_ms: None,
-    };
     let ask = |line: &str, key: &str| gate.ask_as_nobody(line, &format!("X-API-Key: {key}\r\n"));
-    assert_eq!(ask("GET /devices/lamp", key.reveal()).status, 401);
-    let running = gate.running();
-    running.handle().block_on(async { running.store.create_key(stored).await }).unwrap();
+    assert_eq!(ask("GET /devices/lamp", KeyText::random().unwrap().reveal()).status, 401);
+    let key = gate.key("wife");
     let viewed = ask("GET /devices/lamp", key.reveal());
     assert_eq!(viewed.status, 200);
     let seen = upstream.wait_for(1).remove(0);
@@ -244,7 +231,8 @@ fn an_api_key_is_its_principal() {
         matches!(gate.ask_as_nobody("GET /devices/lamp", &both).status, 400 | 401),
         "two callers at once"
     );
-    running.handle().block_on(async { running.store.revoke_key("wife-key", 1).await }).unwrap();
+    let running = gate.running();
+    running.handle().block_on(async { running.store.revoke_key("key of wife", 1).await }).unwrap();
     assert_eq!(ask("GET /devices/lamp", key.reveal()).status, 401);
     let text = std::fs::read_to_string(gate.file("records.jsonl")).unwrap();
     assert!(!text.contains(key.reveal()), "a key is in the records");

@@ -34,16 +34,24 @@ fn the_upstream_hears_who_it_is_from_the_gateway_alone() {
 #[test]
 fn a_subject_that_fits_no_field_is_not_sent() {
     let upstream = devices();
-    let gate = Gate::start(&upstream.url());
-    let name = "wife\r\nX-Auth-Subject: husband";
-    gate.put(json!({
-        "uid": { "type": "User", "id": name },
-        "attrs": { "organization": { "type": "Organization", "id": "house-family" }, "status": "active" },
-        "parents": [{ "type": "Role", "id": "house-family/member" }]
-    }));
-    let reply = gate.ask(name, "GET /devices/garage-door");
-    assert!(reply.status >= 400, "{reply:?}");
+    let tables = "[authentication.api_key]\nheader = \"X-API-Key\"";
+    let gate = Gate::start_with(&upstream.url(), Setup { tables, ..Setup::default() });
+    let ask = |name: &str| {
+        gate.put(json!({
+            "uid": { "type": "User", "id": name },
+            "attrs": { "organization": { "type": "Organization", "id": "house-family" }, "status": "active" },
+            "parents": [{ "type": "Role", "id": "house-family/member" }]
+        }));
+        let key = format!("X-API-Key: {}\r\n", gate.key(name).reveal());
+        [gate.ask(name, "GET /devices/lamp"), gate.ask_as_nobody("GET /devices/lamp", &key)]
+    };
+    for name in ["wife\r\nX-Auth-Subject: husband", "wife\u{7f}"] {
+        let problems = ask(name).map(|reply| reply.problem());
+        assert_eq!(problems, [(401, "unauthenticated".into()), (500, "internal".into())], "{name}");
+    }
     assert_eq!(upstream.count(), 0);
+    assert_eq!(ask("zo\u{eb}").map(|reply| reply.status), [200, 200]);
+    assert!(upstream.wait_for(2).iter().all(|seen| seen.header("x-auth-subject") == Some("zo\u{eb}")));
 }
 
 #[test]

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cedargate::domain::{Change, Uid};
+use cedargate::identity::KeyText;
 use cedargate::policy::PolicySnapshot;
 use cedargate::server::{self, Running, StartError};
+use cedargate::store::ApiKey;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
@@ -251,6 +253,23 @@ impl Gate {
             world().as_array().and_then(|all| all.iter().find(named).cloned()).expect("an entity");
         edit(&mut entity);
         self.put(entity);
+    }
+
+    /// Makes an API key of a user's.
+    pub(crate) fn key(&self, user: &str) -> KeyText {
+        let key = KeyText::random().expect("random bytes");
+        let stored = ApiKey {
+            id: format!("key of {user}").into(),
+            hash: key.hash(),
+            principal: Uid::new("User", user).expect("a name"),
+            name: String::new(),
+            created_ms: 0,
+            expires_ms: None,
+            revoked_ms: None,
+        };
+        let running = self.running();
+        running.handle().block_on(async { running.store.create_key(stored).await }).expect("a new key");
+        key
     }
 
     /// Whether the store has an entity.
