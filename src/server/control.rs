@@ -18,13 +18,14 @@ use crate::control::{
 use crate::domain::Uid;
 use crate::identity::{Authenticator, Caller, Challenge};
 use crate::server::parts::Parts;
+use crate::server::reload::Trouble;
 
 /// The control listener's routes over the running parts.
-pub(super) fn router(config: &Config, parts: &Parts, metrics: PrometheusHandle) -> Router {
+pub(super) fn router(config: &Config, parts: &Parts, metrics: PrometheusHandle, trouble: Trouble) -> Router {
     let gateway = &parts.gateway;
     let control = Control {
         decider: gateway.decider.clone(),
-        probe: probe(parts),
+        probe: probe(parts, trouble),
         metrics: Arc::new(move || metrics.render()),
         authenticate: authenticate(gateway.authenticator.clone()),
         operator: OperatorToken::new(config.control.operator_token.reveal()),
@@ -35,17 +36,18 @@ pub(super) fn router(config: &Config, parts: &Parts, metrics: PrometheusHandle) 
     bounded(control.router(), config.control.requests_max)
 }
 
-fn probe(parts: &Parts) -> Arc<dyn Fn() -> Soon<Readiness> + Send + Sync> {
+fn probe(parts: &Parts, trouble: Trouble) -> Arc<dyn Fn() -> Soon<Readiness> + Send + Sync> {
     let (store, gateway, log) = (parts.store.clone(), parts.gateway.clone(), parts.log.clone());
     Arc::new(move || {
         let (store, gateway, log) = (store.clone(), gateway.clone(), log.clone());
+        let trouble = trouble.load_full();
         Box::pin(async move {
             let head = store.head().await;
             Readiness {
                 store_ok: head.is_ok(),
                 store_revision: head.ok(),
-                policies_ok: true,
-                policy_error: None,
+                policies_ok: trouble.is_none(),
+                policy_error: trouble.map(|why| why.to_string()),
                 keys_ok: gateway.authenticator.keys_loaded(),
                 records_ok: log.healthy(),
             }

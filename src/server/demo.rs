@@ -62,8 +62,8 @@ pub fn start(gateway: SocketAddr, control: SocketAddr) -> Result<Demo, DemoError
     let upstream = upstream(devices)?;
     let text = configuration(gateway, control, upstream, &folder, &keys_file);
     let config = Config::parse("demo", &text, &|_| None).map_err(DemoError::Findings)?;
-    let loaded: Loaded = load::assemble(config, snapshot, entities).map_err(DemoError::Findings)?;
-    let running = super::start(loaded)?;
+    let loaded = load::assemble(config, snapshot, entities).map_err(DemoError::Findings)?;
+    let running = super::start(Loaded { embedded: true, ..loaded })?;
     let tour = tour(&running, &issuer)?;
     Ok(Demo { running, tour, folder })
 }

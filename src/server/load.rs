@@ -20,6 +20,8 @@ pub struct Loaded {
     pub routes: Routes,
     /// The static entities.
     pub entities: Vec<Entity>,
+    /// Whether the policies are part of the program, so that there is no folder to follow.
+    pub embedded: bool,
 }
 
 /// Reads and checks a configuration and all that it names; every mistake is a finding.
@@ -46,7 +48,7 @@ pub(super) fn assemble(
         Vec::new()
     });
     if findings.is_empty() {
-        Ok(Loaded { config, snapshot: Arc::new(snapshot), routes, entities })
+        Ok(Loaded { config, snapshot: Arc::new(snapshot), routes, entities, embedded: false })
     } else {
         Err(findings)
     }

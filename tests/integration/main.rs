@@ -13,6 +13,8 @@ mod pack;
 /// Real neighbours: a PostgreSQL cluster, upstreams that behave and that do not.
 mod support;
 
+/// The walls between modules, as ARCHITECTURE.md draws them.
+mod architecture;
 /// The corpus of attacks, run from outside.
 mod attacks;
 /// The OpenID Authorization API as its certification scenario asks for it, and where it is silent.
@@ -23,6 +25,8 @@ mod cli;
 mod decision;
 /// The demo's device API, alone.
 mod demo_api;
+/// Links, lengths and keys of what is written about Cedargate.
+mod documents;
 /// What fails is refused and recorded, and what comes after it works.
 mod faults;
 /// A whole gateway: real listeners, a real upstream, a real store.
@@ -33,8 +37,12 @@ mod identity;
 mod matrix;
 /// The decided cases of the sharing model.
 mod model;
+/// The README's commands run as they stand.
+mod readme;
 /// The log of records: nothing is lost without being counted, and nothing can be forged.
 mod records;
+/// Policies that change while the gateway runs.
+mod reload;
 /// Sockets and event streams, which outlive the decision that opened them.
 mod sockets;
 /// One conformance suite for every database, and what happens between two processes.
