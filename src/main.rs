@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use cedargate::cli::{Cli, run};
 use clap::Parser;
 
+/// Costs a request a twentieth less than the system's (docs/performance.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     run(&Cli::parse())
 }

@@ -26,6 +26,10 @@ use tokio::runtime::Runtime;
 use crate::clock::median;
 use crate::world::{WARM, fill, fill_up, uid, view};
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Decisions and closures are remembered, or neither is.
 const ALL: u64 = 2_000_000;
 /// The most that one group of figures adds to, in nanoseconds: see issue 2, item 12.

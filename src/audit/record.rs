@@ -185,6 +185,9 @@ struct OneLine(CompactFormatter);
 
 impl Formatter for OneLine {
     fn write_string_fragment<W: Write + ?Sized>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        if fragment.bytes().all(|byte| byte < 0x7f) {
+            return self.0.write_string_fragment(out, fragment);
+        }
         for part in fragment.split_inclusive(is_tricky) {
             match part.char_indices().next_back() {
                 Some((at, last)) if is_tricky(last) => {

@@ -83,6 +83,8 @@ pub struct Session {
 
 /// A closure with its slots, warm or just loaded.
 type Warm = Arc<Stamped<Closure>>;
+/// Closures by their roots.
+type Found = HashMap<Uid, Warm, foldhash::fast::RandomState>;
 
 impl Session {
     /// The revision of the pinned policies.
@@ -167,7 +169,7 @@ impl Session {
         Some(Decision { verdict: hit.value.clone(), store_revision: Some(hit.stamp), cached: true })
     }
 
-    fn evaluate(&self, query: &Query, warm: &HashMap<Uid, Warm>, stamp: Option<Revision>) -> Decision {
+    fn evaluate(&self, query: &Query, warm: &Found, stamp: Option<Revision>) -> Decision {
         let snapshot = &self.policies.snapshot;
         let slice: Vec<&Warm> = snapshot.roots(query).iter().filter_map(|uid| warm.get(uid)).collect();
         let closures: Vec<&Closure> = slice.iter().map(|it| &it.value).collect();
@@ -197,13 +199,9 @@ impl Session {
     }
 
     /// The closures of all roots as of `stamp` or newer, from the cache or in one load.
-    async fn closures(
-        &self,
-        roots: Vec<Uid>,
-        stamp: Option<Revision>,
-    ) -> Result<HashMap<Uid, Warm>, Refused> {
+    async fn closures(&self, roots: Vec<Uid>, stamp: Option<Revision>) -> Result<Found, Refused> {
         let Decider { tables, facts, .. } = &*self.decider;
-        let mut found: HashMap<Uid, Warm> = HashMap::with_capacity(roots.len());
+        let mut found: Found = Found::with_capacity_and_hasher(roots.len(), Default::default());
         let mut cold: HashSet<Uid> = HashSet::new();
         for root in roots {
             if found.contains_key(&root) || cold.contains(&root) {
@@ -238,7 +236,7 @@ impl Session {
         loaded: &Facts,
         cold: &[Uid],
         stamp: Option<Revision>,
-        found: &mut HashMap<Uid, Warm>,
+        found: &mut Found,
     ) -> Result<(), Refused> {
         let Decider { tables, facts, .. } = &*self.decider;
         let feed = facts.feed();
@@ -333,7 +331,7 @@ impl Session {
     fn program(
         &self,
         query: &Query,
-        warm: &HashMap<Uid, Warm>,
+        warm: &Found,
         stamp: Option<Revision>,
     ) -> Option<Arc<Stamped<Option<crate::policy::Filter>>>> {
         let Decider { tables, facts, .. } = &*self.decider;
@@ -366,7 +364,7 @@ impl Session {
 /// Whether closures may be of two snapshots: some hold a change that others, current as of `stamp`, may lack.
 ///
 /// Such a change is committed but not heard of yet, or was made since the stamp was read.
-fn is_mixed(found: &HashMap<Uid, Warm>, stamp: Option<Revision>) -> bool {
+fn is_mixed(found: &Found, stamp: Option<Revision>) -> bool {
     let mut times = found.values().map(|it| it.as_of);
     let first = times.next();
     found.values().any(|it| Some(it.as_of) > stamp) && times.any(|it| Some(it) != first)

@@ -147,20 +147,20 @@ fn replica() -> Options {
 #[tokio::test(flavor = "multi_thread")]
 async fn cached_is_uncached_in_memory() {
     for seed in 1..=4 {
-        history("sqlite::memory:", Options::default(), seed, 150).await;
+        history("sqlite::memory:", Options::default(), seed, 60).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cached_is_uncached_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
-    history(&format!("sqlite://{}/facts.db", folder.path().display()), replica(), 5, 100).await;
+    history(&format!("sqlite://{}/facts.db", folder.path().display()), replica(), 5, 60).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cached_is_uncached_in_postgres() {
     let cluster = Cluster::start();
-    history(&cluster.database("decisions"), replica(), 6, 100).await;
+    history(&cluster.database("decisions"), replica(), 6, 60).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
