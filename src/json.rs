@@ -1,9 +1,13 @@
 //! JSON read strictly: no key twice, bounded depth, one value and nothing behind it.
 
+mod elements;
+
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value as Json};
+
+pub use elements::{Element, ElementError, Elements};
 
 /// How deep arrays and objects may nest.
 pub const DEPTH_MAX: usize = 64;

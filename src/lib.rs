@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md has the map; the whole product is the six verbs of [`gateway`].
 
 pub mod audit;
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod decision;

@@ -161,6 +161,12 @@ impl OpenRecord {
         self.record.as_ref().map(|record| record.id)
     }
 
+    /// Ends the record of a decision that was asked for and took this long.
+    pub fn finish_after(mut self, latency: Duration) {
+        self.begun = self.begun.checked_sub(latency).unwrap_or(self.begun);
+        self.finish(200);
+    }
+
     /// Ends the record of a request that was answered to the end.
     pub fn finish(mut self, status: u16) {
         self.note(|record| {

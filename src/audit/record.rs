@@ -1,7 +1,7 @@
 //! One record and its form as one line of JSON that cannot be forged from inside a field.
 
 use std::borrow::Cow;
-use std::fmt::{self, Display};
+use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -47,6 +47,9 @@ pub struct Record {
     /// How the caller showed who it is.
     #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
     pub authentication: Option<&'static str>,
+    /// Who asked about the principal, where that was another one: an enforcement point.
+    #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<Arc<str>>,
     /// What was asked for.
     #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
     pub action: Option<ActionName>,
@@ -98,6 +101,7 @@ impl Record {
             at: SystemTime::now(),
             principal: None,
             authentication: None,
+            asked_by: None,
             action: None,
             resources: Vec::new(),
             decision: None,
@@ -148,8 +152,22 @@ struct Cut<T>(T);
 
 impl<T: Display> Display for Cut<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = self.0.to_string();
-        f.write_str(whole.get(..whole.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or_default())
+        write!(Within { out: f, left: TEXT_BYTES_MAX }, "{}", self.0)
+    }
+}
+
+/// Passes on as many bytes as are left.
+struct Within<'a, 'b> {
+    out: &'a mut fmt::Formatter<'b>,
+    left: usize,
+}
+
+impl fmt::Write for Within<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let part = text.get(..text.floor_char_boundary(self.left)).unwrap_or_default();
+        // Once a part was cut, nothing may follow it.
+        self.left = if part.len() == text.len() { self.left - part.len() } else { 0 };
+        self.out.write_str(part)
     }
 }
 
@@ -167,6 +185,9 @@ struct OneLine(CompactFormatter);
 
 impl Formatter for OneLine {
     fn write_string_fragment<W: Write + ?Sized>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        if fragment.bytes().all(|byte| byte < 0x7f) {
+            return self.0.write_string_fragment(out, fragment);
+        }
         for part in fragment.split_inclusive(is_tricky) {
             match part.char_indices().next_back() {
                 Some((at, last)) if is_tricky(last) => {

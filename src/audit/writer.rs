@@ -13,6 +13,10 @@ use crate::audit::record::Record;
 
 /// The most records that are written at once.
 const BATCH_RECORDS_MAX: usize = 256;
+/// How long records gather; without it each of them would wake the writer's thread on its own.
+const GATHER_PAUSE: Duration = Duration::from_millis(2);
+/// The least places of a queue that does not fill up meanwhile.
+const GATHER_PLACES_MIN: usize = 1024;
 /// How long the writer waits before it tries again to write what must not be lost.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -123,6 +127,15 @@ impl Writer {
                 lines.clear();
                 lines.push(b'\n');
             }
+            self.gather();
+        }
+    }
+
+    fn gather(&self) {
+        let is_wide = self.queue.max_capacity() >= GATHER_PLACES_MIN;
+        let is_calm = self.queue.len() < BATCH_RECORDS_MAX;
+        if is_wide && is_calm && !self.state.closing.load(Ordering::Relaxed) {
+            std::thread::sleep(GATHER_PAUSE);
         }
     }
 

@@ -63,9 +63,6 @@ pub struct Jwt {
     /// The `typ` that its tokens may have, folded to lower case; one without `typ` counts as `jwt`.
     #[serde(default = "types", deserialize_with = "lower")]
     pub typ: Vec<String>,
-    /// The signature algorithms that are believed.
-    #[serde(default = "algorithms", deserialize_with = "known_algorithms")]
-    pub algorithms: Vec<String>,
 }
 
 /// `[authentication.api_key]`.
@@ -90,14 +87,6 @@ fn types() -> Vec<String> {
     vec!["jwt".to_owned(), "at+jwt".to_owned()]
 }
 
-/// Only signatures of key pairs: a shared secret would make the gateway an issuer.
-const ALGORITHMS: [&str; 9] =
-    ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
-
-fn algorithms() -> Vec<String> {
-    ALGORITHMS.map(str::to_owned).to_vec()
-}
-
 fn issuer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Spanned<String>, D::Error> {
     let read = Spanned::<String>::deserialize(deserializer)?;
     if read.get_ref().trim().is_empty() {
@@ -119,18 +108,6 @@ fn audience<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D
 fn lower<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let read = OneOrMany::<String>::deserialize(deserializer)?.into_vec();
     Ok(read.iter().map(|typ| typ.to_ascii_lowercase()).collect())
-}
-
-fn known_algorithms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let read = OneOrMany::<String>::deserialize(deserializer)?.into_vec();
-    match read.iter().find(|name| !ALGORITHMS.contains(&name.as_str())) {
-        _ if read.is_empty() => Err(D::Error::custom("no algorithm is left\nleave `algorithms` out")),
-        Some(name) => Err(D::Error::custom(format!(
-            "the algorithm `{name}` is not supported\nchoose from {}",
-            ALGORITHMS.join(", ")
-        ))),
-        None => Ok(read),
-    }
 }
 
 pub(super) fn contradictions(config: &Config, found: &mut Vec<Finding>) {

@@ -28,15 +28,12 @@ pub struct Gateway {
     /// Threads; 0: one for each core.
     #[serde(deserialize_with = "read::count::<_, 0, 1024>")]
     pub workers: usize,
-    /// How long a request's head may take to arrive.
+    /// How long a request's head may take to arrive, the wait for it on an open connection included.
     #[serde(deserialize_with = "read::duration")]
     pub header_timeout: Duration,
     /// How long a body may pause.
     #[serde(deserialize_with = "read::duration")]
     pub body_timeout: Duration,
-    /// How long a connection may wait for its next request.
-    #[serde(deserialize_with = "read::duration")]
-    pub idle_timeout: Duration,
     /// How long open requests may go on when the gateway stops.
     #[serde(deserialize_with = "read::duration_or_zero")]
     pub drain_timeout: Duration,
@@ -76,7 +73,6 @@ impl Default for Gateway {
             workers: 0,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(30),
             header_max: 16 * KIB,
             headers_max: 100,
@@ -264,9 +260,6 @@ impl Default for Cache {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// The deepest JSON that is read.
-    #[serde(deserialize_with = "read::count::<_, 1, 128>")]
-    pub json_depth_max: usize,
     /// The most resources of one request.
     #[serde(deserialize_with = "read::count::<_, 1, 100_000>")]
     pub batch_ids_max: usize,
@@ -287,7 +280,6 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            json_depth_max: 64,
             batch_ids_max: 1000,
             list_bytes_max: 8 * MIB,
             list_items_max: 100_000,

@@ -58,6 +58,9 @@ pub enum ControlError {
     /// The reader asks for a revision that is not reached yet.
     #[error("the store has not reached that revision; try again")]
     Behind,
+    /// The decision could not be recorded.
+    #[error("the decision cannot be recorded right now; try again")]
+    Unrecorded,
     /// There is no such path.
     #[error("there is nothing at this path")]
     NotFound,
@@ -67,6 +70,9 @@ pub enum ControlError {
     /// The request took too long.
     #[error("the request took too long; try again")]
     Late,
+    /// As many requests are under way as may be.
+    #[error("the control listener is overloaded; try again")]
+    Overloaded,
     /// A mistake of our own.
     #[error("the gateway failed")]
     Internal,
@@ -130,7 +136,7 @@ impl ControlError {
             Self::NotStated => (S::FORBIDDEN, "properties-refused"),
             Self::Undecided(Refused::Unfit(_)) => (S::BAD_REQUEST, "unfit-properties"),
             Self::Undecided(Refused::Late) => (S::SERVICE_UNAVAILABLE, "late"),
-            Self::Unidentifiable | Self::Undecided(Refused::Store(_)) => {
+            Self::Unidentifiable | Self::Unrecorded | Self::Undecided(Refused::Store(_)) => {
                 (S::SERVICE_UNAVAILABLE, "unavailable")
             }
             Self::Denied(refused) => denied(refused),
@@ -138,6 +144,7 @@ impl ControlError {
             Self::WrongCaller => (S::FORBIDDEN, "wrong-caller"),
             Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Behind => (S::CONFLICT, "revision-not-reached"),
+            Self::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded"),
             Self::NotFound => (S::NOT_FOUND, "not-found"),
             Self::Method => (S::METHOD_NOT_ALLOWED, "method"),
             Self::Late => (S::GATEWAY_TIMEOUT, "late"),

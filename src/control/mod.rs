@@ -38,7 +38,7 @@ pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 /// Finds out which principal sent a request, if it has any credentials.
 pub type Authenticate = Arc<dyn Fn(&HeaderMap) -> Soon<Result<Option<Uid>, Unidentified>> + Send + Sync>;
 /// Keeps what was asked and how it was decided; must not block.
-pub type Recorder = Arc<dyn Fn(AskedRecord) + Send + Sync>;
+pub type Recorder = Arc<dyn Fn(AskedRecord) -> Soon<bool> + Send + Sync>;
 
 /// Everything that the control listener needs, wired by `server`.
 pub struct Control {
@@ -54,7 +54,7 @@ pub struct Control {
     pub authenticate: Authenticate,
     /// The bearer token of the operator and his enforcement points, if there is one.
     pub operator: Option<OperatorToken>,
-    /// Where each asked decision is recorded.
+    /// Keeps the record of each asked decision; false when it cannot.
     pub recorder: Recorder,
     /// The base URL that clients know this listener by; without it, the one that they used.
     pub public_url: Option<String>,

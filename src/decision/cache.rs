@@ -18,6 +18,8 @@ pub(super) struct Stamped<V> {
     pub(super) policies: u64,
     /// The revision read before the facts were.
     pub(super) stamp: Revision,
+    /// The newest revision that the facts can be of; later than the stamp when it was not heard of yet.
+    pub(super) as_of: Revision,
     /// The feed's slots of every entity it depends on.
     pub(super) slots: Box<[u32]>,
     /// The first millisecond since 1970 at which it is no longer known to hold.

@@ -1,6 +1,6 @@
 //! From queries to decisions: look up, load one slice, evaluate, keep.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -59,6 +59,11 @@ impl Decider {
         self.policies.store(Arc::new(Policies { number, snapshot }));
     }
 
+    /// The stamps of the facts, for who waits for a change.
+    pub(super) fn feed(&self) -> &Arc<crate::store::Feed> {
+        self.facts.feed()
+    }
+
     /// Pins the policies and the clock, so that all decisions of one request agree.
     #[must_use]
     pub fn pin(self: &Arc<Self>) -> Session {
@@ -78,6 +83,8 @@ pub struct Session {
 
 /// A closure with its slots, warm or just loaded.
 type Warm = Arc<Stamped<Closure>>;
+/// Closures by their roots.
+type Found = HashMap<Uid, Warm, foldhash::fast::RandomState>;
 
 impl Session {
     /// The revision of the pinned policies.
@@ -132,6 +139,11 @@ impl Session {
         Err(Refused::Unauthenticated(Decision { verdict, store_revision: stamp, cached: false }))
     }
 
+    /// Whether every query is permitted now.
+    pub(super) async fn permits(&self, queries: &[Query]) -> Result<(), Refused> {
+        self.decide_all(queries).await.map(drop)
+    }
+
     async fn decide_all(&self, queries: &[Query]) -> Result<Vec<Decision>, Refused> {
         let decisions = self.answers(queries).await?;
         match queries.iter().zip(&decisions).find(|(_, decision)| !decision.verdict.allowed) {
@@ -163,7 +175,7 @@ impl Session {
         Some(Decision { verdict: hit.value.clone(), store_revision: Some(hit.stamp), cached: true })
     }
 
-    fn evaluate(&self, query: &Query, warm: &HashMap<Uid, Warm>, stamp: Option<Revision>) -> Decision {
+    fn evaluate(&self, query: &Query, warm: &Found, stamp: Option<Revision>) -> Decision {
         let snapshot = &self.policies.snapshot;
         let slice: Vec<&Warm> = snapshot.roots(query).iter().filter_map(|uid| warm.get(uid)).collect();
         let closures: Vec<&Closure> = slice.iter().map(|it| &it.value).collect();
@@ -185,21 +197,18 @@ impl Session {
         until_ms: i64,
     ) {
         if until_ms > self.now_ms {
-            let stamped = Stamped { value: verdict, policies: self.policies.number, stamp, slots, until_ms };
+            let policies = self.policies.number;
+            let stamped = Stamped { value: verdict, policies, stamp, as_of: stamp, slots, until_ms };
             let Decider { tables, facts, .. } = &*self.decider;
             cache::put(&tables.decisions, query.clone(), Arc::new(stamped), facts.feed());
         }
     }
 
     /// The closures of all roots as of `stamp` or newer, from the cache or in one load.
-    async fn closures(
-        &self,
-        roots: Vec<Uid>,
-        stamp: Option<Revision>,
-    ) -> Result<HashMap<Uid, Warm>, Refused> {
+    async fn closures(&self, roots: Vec<Uid>, stamp: Option<Revision>) -> Result<Found, Refused> {
         let Decider { tables, facts, .. } = &*self.decider;
-        let mut found: HashMap<Uid, Warm> = HashMap::with_capacity(roots.len());
-        let mut cold: Vec<Uid> = Vec::new();
+        let mut found: Found = Found::with_capacity_and_hasher(roots.len(), Default::default());
+        let mut cold: HashSet<Uid> = HashSet::new();
         for root in roots {
             if found.contains_key(&root) || cold.contains(&root) {
                 continue;
@@ -209,8 +218,12 @@ impl Session {
             });
             match hit {
                 Some(warm) => drop(found.insert(root, warm)),
-                None => cold.push(root),
+                None => drop(cold.insert(root)),
             }
+        }
+        let mut cold: Vec<Uid> = cold.into_iter().collect();
+        if is_mixed(&found, stamp) {
+            cold.extend(found.drain().map(|(root, _)| root));
         }
         if !cold.is_empty() {
             let mut loaded = self.load(&cold).await?;
@@ -229,7 +242,7 @@ impl Session {
         loaded: &Facts,
         cold: &[Uid],
         stamp: Option<Revision>,
-        found: &mut HashMap<Uid, Warm>,
+        found: &mut Found,
     ) -> Result<(), Refused> {
         let Decider { tables, facts, .. } = &*self.decider;
         let feed = facts.feed();
@@ -244,6 +257,7 @@ impl Session {
                 value: closure,
                 policies: self.policies.number,
                 stamp: stamp.unwrap_or_default(),
+                as_of: stamp.unwrap_or_default().max(loaded.revision),
                 slots,
                 until_ms: i64::MAX,
             });
@@ -330,7 +344,7 @@ impl Session {
     fn program(
         &self,
         query: &Query,
-        warm: &HashMap<Uid, Warm>,
+        warm: &Found,
         stamp: Option<Revision>,
     ) -> Option<Arc<Stamped<Option<crate::policy::Filter>>>> {
         let Decider { tables, facts, .. } = &*self.decider;
@@ -349,6 +363,7 @@ impl Session {
             value,
             policies: self.policies.number,
             stamp: stamp.unwrap_or_default(),
+            as_of: principal.as_of,
             slots: principal.slots.clone(),
             until_ms: if snapshot.reads_clock(query) { self.now_ms } else { until_ms },
         });
@@ -357,4 +372,13 @@ impl Session {
         }
         Some(made)
     }
+}
+
+/// Whether closures may be of two snapshots: some hold a change that others, current as of `stamp`, may lack.
+///
+/// Such a change is committed but not heard of yet, or was made since the stamp was read.
+fn is_mixed(found: &Found, stamp: Option<Revision>) -> bool {
+    let mut times = found.values().map(|it| it.as_of);
+    let first = times.next();
+    found.values().any(|it| Some(it.as_of) > stamp) && times.any(|it| Some(it) != first)
 }

@@ -3,6 +3,7 @@
 mod cache;
 mod decider;
 mod stated;
+mod watch;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::policy::Verdict;
 use crate::store::StoreError;
 
 pub use decider::{Decider, Limits, Session};
+pub use watch::Ended;
 
 /// Something that may be done only if all of its queries are permitted.
 pub trait Ask {
@@ -40,8 +42,41 @@ pub enum Exempt<'a> {
 
 /// A target whose queries were all permitted; only [`Session::decide`] makes one.
 ///
+/// A permission is taken apart once, by who does what is permitted:
+///
+/// ```
+/// # use cedargate::decision::Permitted;
+/// fn open(permitted: Permitted<&'static str>) -> &'static str {
+///     permitted.into_parts().0
+/// }
+/// ```
+///
+/// It cannot be forged, copied or turned to another target:
+///
 /// ```compile_fail
-/// let forged = cedargate::decision::Permitted { target: (), decisions: Vec::new() };
+/// # use cedargate::decision::Permitted;
+/// let forged = Permitted { target: "open the garage door", decisions: Vec::new() };
+/// ```
+/// ```compile_fail
+/// # use cedargate::decision::Permitted;
+/// fn twice(permitted: Permitted<&'static str>) -> [Permitted<&'static str>; 2] {
+///     [permitted.clone(), permitted]
+/// }
+/// ```
+/// ```compile_fail
+/// # use cedargate::decision::Permitted;
+/// fn retarget(mut permitted: Permitted<&'static str>) {
+///     permitted.target = "open the garage door";
+/// }
+/// ```
+///
+/// And nothing but a permitted call is forwarded, for nothing else can call that:
+///
+/// ```compile_fail
+/// # use cedargate::gateway::{Worker, translate::Call};
+/// async fn forward(worker: &Worker, call: Call) {
+///     let _ = worker.forward(call).await;
+/// }
 /// ```
 #[derive(Debug)]
 pub struct Permitted<T> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::domain::Uid;
 
@@ -28,6 +28,14 @@ impl Entity {
         let mut found = BTreeSet::new();
         self.attrs.values().chain(self.tags.values()).for_each(|value| references(value, &mut found));
         found
+    }
+
+    /// The entity in Cedar's JSON format.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        let name = |uid: &Uid| json!({ "type": uid.kind(), "id": uid.id() });
+        let parents: Vec<Json> = self.parents.iter().map(name).collect();
+        json!({ "uid": name(&self.uid), "attrs": self.attrs, "parents": parents, "tags": self.tags })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,11 +13,11 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use crate::audit::OpenRecord;
+use crate::decision::Ended;
 use crate::gateway::admission::Place;
 use crate::gateway::refusal::Refusal;
 
 /// A body on its way through the gateway; trailers do not travel.
-#[derive(Debug)]
 pub enum Body {
     /// Bytes at hand.
     Whole(Full<Bytes>),
@@ -25,7 +26,6 @@ pub enum Body {
 }
 
 /// A stream with its limits.
-#[derive(Debug)]
 pub struct Stream {
     incoming: Incoming,
     left: u64,
@@ -34,7 +34,14 @@ pub struct Stream {
     record: Option<(OpenRecord, u16)>,
     /// Given back with the stream.
     place: Option<Place>,
+    /// Comes to its end when the stream must.
+    ended: Option<Watch>,
 }
+
+/// Waits until a stream may not go on.
+///
+/// The mutex is never locked: it only lets a shared reference to the body cross threads.
+type Watch = Mutex<Pin<Box<dyn Future<Output = Ended> + Send>>>;
 
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +52,9 @@ pub enum BodyError {
     /// Nothing came for too long.
     #[error("the body stalled")]
     Stalled,
+    /// What the stream shows may not be seen any more.
+    #[error("the right to the stream ended")]
+    Ended,
     /// The connection failed.
     #[error("the connection failed: {0}")]
     Connection(#[from] hyper::Error),
@@ -75,6 +85,7 @@ impl Body {
             pause: None,
             record: None,
             place: None,
+            ended: None,
         }))
     }
 
@@ -87,6 +98,17 @@ impl Body {
                 stream.record = Some((record, status));
                 stream.place = place;
             }
+        }
+        self
+    }
+
+    /// Breaks the body off when `ended` comes, if it is a stream without a known end.
+    #[must_use]
+    pub fn watched(mut self, ended: impl Future<Output = Ended> + Send + 'static) -> Self {
+        if let Self::Stream(stream) = &mut self
+            && stream.incoming.size_hint().exact().is_none()
+        {
+            stream.ended = Some(Mutex::new(Box::pin(ended)));
         }
         self
     }
@@ -136,14 +158,14 @@ impl Stream {
                     return Poll::Ready(None);
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    self.break_off();
+                    self.break_off("body-broke-off");
                     return Poll::Ready(Some(Err(error.into())));
                 }
                 Poll::Ready(Some(Ok(frame))) => {
                     self.pause = None;
                     let Ok(data) = frame.into_data() else { continue };
                     let Some(left) = self.left.checked_sub(data.len() as u64) else {
-                        self.break_off();
+                        self.break_off("body-broke-off");
                         return Poll::Ready(Some(Err(BodyError::TooLarge)));
                     };
                     self.left = left;
@@ -154,12 +176,18 @@ impl Stream {
     }
 
     fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(ended) = &mut self.ended
+            && ended.get_mut().is_ok_and(|ended| ended.as_mut().poll(cx).is_ready())
+        {
+            self.break_off("access-ended");
+            return Poll::Ready(Some(Err(BodyError::Ended)));
+        }
         let idle = self.idle;
         let pause =
             self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + idle)));
         let stalled = pause.as_mut().poll(cx).map(|()| Some(Err(BodyError::Stalled)));
         if stalled.is_ready() {
-            self.break_off();
+            self.break_off("body-broke-off");
         }
         stalled
     }
@@ -170,11 +198,11 @@ impl Stream {
         }
     }
 
-    fn break_off(&mut self) {
+    fn break_off(&mut self, reason: &'static str) {
         if let Some((mut record, status)) = self.record.take() {
             record.note(|it| {
                 it.status = Some(status);
-                it.reason = Some("body-broke-off".into());
+                it.reason = Some(reason.into());
             });
         }
     }
@@ -186,7 +214,7 @@ impl Drop for Stream {
         if self.incoming.is_end_stream() {
             self.finish();
         } else {
-            self.break_off();
+            self.break_off("body-broke-off");
         }
     }
 }

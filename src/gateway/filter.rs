@@ -67,13 +67,21 @@ pub fn count_fields(upstream: &HeaderMap, visible: usize, fields: &mut HeaderMap
 
 impl<'a> List<'a> {
     /// Finds the items and their ids; every item must have one.
-    pub fn read(shape: &ListFilter, query: &Query, body: &'a [u8]) -> Result<Self, Refusal> {
+    pub fn read(
+        shape: &ListFilter,
+        query: &Query,
+        body: &'a [u8],
+        items_max: usize,
+    ) -> Result<Self, Refusal> {
         let unreadable = |_| Refusal::Unfilterable("the answer is not the JSON it should be");
         let whole: &RawValue = serde_json::from_slice(body).map_err(unreadable)?;
         let array = find(whole, shape.items.tokens())
             .map_err(unreadable)?
             .ok_or(Refusal::Unfilterable("the answer has no list where the route says"))?;
         let items: Vec<&RawValue> = serde_json::from_str(array.get()).map_err(unreadable)?;
+        if items.len() > items_max {
+            return Err(Refusal::Unfilterable("the list has too many items"));
+        }
         let ids = items.iter().map(|item| id_of(shape, query, item)).collect::<Result<_, _>>()?;
         Ok(Self { items, ids })
     }
@@ -218,7 +226,7 @@ mod tests {
 
     fn filtered(shape: &ListFilter, body: &str, visible: &[bool]) -> Option<String> {
         let query = Query::new(Uid::new("User", "u").unwrap(), "view", Uid::new("Device", "*").unwrap());
-        let list = List::read(shape, &query, body.as_bytes()).ok()?;
+        let list = List::read(shape, &query, body.as_bytes(), 3).ok()?;
         let (bytes, _) = list.write(shape, visible, body.as_bytes()).ok()?;
         Some(String::from_utf8(bytes.to_vec()).unwrap())
     }
@@ -249,6 +257,7 @@ mod tests {
             r#"{"devices":[{"name":"x"}]}"#,
             r#"{"devices":{"id":"a"}}"#,
             r#"{"other":[]}"#,
+            r#"{"devices":[{"id":1},{"id":2},{"id":3},{"id":4}]}"#,
             r#"{"devices":[{"id":"a"}"#,
             "\u{feff}{\"devices\":[]}",
             "f([])",

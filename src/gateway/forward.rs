@@ -51,7 +51,6 @@ pub enum HostName {
 }
 
 /// A request as it will be sent: rebuilt from what was parsed, nothing copied blindly.
-#[derive(Debug)]
 pub struct Outgoing {
     /// The method.
     pub method: Method,

@@ -146,9 +146,6 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     if headers.get(header::EXPECT).is_some_and(|it| !it.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
         return Err(Refusal::NotAllowed("this expectation"));
     }
-    if headers.contains_key(header::UPGRADE) {
-        return Err(Refusal::NotAllowed("an upgrade"));
-    }
     Ok(())
 }
 

@@ -5,11 +5,13 @@ pub mod body;
 pub mod filter;
 pub mod forward;
 pub mod head;
+pub mod live;
 mod recorded;
 pub mod refusal;
 pub mod route;
 pub mod target;
 pub mod translate;
+pub mod upgrade;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -18,19 +20,23 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::audit::{Log, OpenRecord};
 use crate::decision::{Ask, Decider, Permitted, Session};
+use crate::domain::Query;
 use crate::gateway::admission::{Admission, Place};
 use crate::gateway::body::Body;
 use crate::gateway::filter::List;
-use crate::gateway::forward::{Outgoing, Upstream};
+use crate::gateway::forward::Upstream;
 use crate::gateway::head::{FieldRules, HeadLimits};
+use crate::gateway::live::Live;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::route::{ListFilter, Route, Routes};
-use crate::gateway::translate::{BodyLimits, Call, Translator};
+use crate::gateway::translate::{BodyLimits, Call, Opening, Translator};
+use crate::gateway::upgrade::Agreed;
 use crate::identity::{Authenticator, Caller};
 use crate::problem::REQUEST_ID;
 
@@ -54,6 +60,12 @@ pub struct Gateway {
     pub body_limits: BodyLimits,
     /// The most bytes of an answer that is filtered.
     pub list_bytes_max: u64,
+    /// The most items of it.
+    pub list_items_max: usize,
+    /// Places for open sockets.
+    pub sockets: Arc<Semaphore>,
+    /// The most bytes of a socket's message.
+    pub message_bytes_max: usize,
     /// Told when the upstream removed what a route with `removes` names.
     pub removed: Arc<dyn Removed>,
 }
@@ -71,19 +83,34 @@ pub struct Worker {
     upstream: Upstream,
 }
 
-/// An upstream's answer, still to be filtered.
-struct Answer {
+/// An upstream's answer.
+enum Answer {
+    /// Still to be filtered.
+    Plain(Box<Plain>),
+    /// Both sides agreed to open a socket.
+    Socket(Box<Live>),
+}
+
+struct Plain {
     call: Answered,
     head: http::response::Parts,
     body: Body,
 }
 
+/// What the client gets.
+enum Served {
+    Plain(Response<Body>),
+    Socket(Box<Live>),
+}
+
 /// What is left of a call once it was sent.
 struct Answered {
     route: Arc<Route>,
-    listing: Option<(ListFilter, crate::domain::Query)>,
-    removes: Vec<crate::domain::Uid>,
+    listing: Option<(ListFilter, Query)>,
+    removes: bool,
     is_head: bool,
+    queries: Vec<Query>,
+    expires_at: Option<u64>,
 }
 
 impl Worker {
@@ -106,7 +133,12 @@ impl Worker {
             AssertUnwindSafe(self.serve(request, peer, &mut record, &mut place)).catch_unwind().await;
         let answer = served.unwrap_or(Err(Refusal::Internal));
         let response = match answer {
-            Ok(response) => response,
+            Ok(Served::Plain(response)) => response,
+            Ok(Served::Socket(live)) => {
+                let response = recorded::named(live.agreed.response(), &request_id);
+                tokio::spawn(live.run(record, place));
+                return response;
+            }
             Err(refusal) => {
                 recorded::note_refusal(&mut record, &refusal);
                 refuse(&refusal, &request_id)
@@ -121,7 +153,7 @@ impl Worker {
         peer: SocketAddr,
         record: &mut OpenRecord,
         place: &mut Option<Place>,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<Served, Refusal> {
         let (parts, incoming) = request.into_parts();
         recorded::note_request(record, &parts);
         let place = place.insert(self.gateway.admission.enter()?);
@@ -129,10 +161,12 @@ impl Worker {
         let session = self.gateway.decider.pin();
 
         let caller = self.authenticate(&parts, place, record).await?;
-        let call = self.translate(&parts, incoming, &caller, peer, &session, record).await?;
+        let call = self.translate(parts, incoming, &caller, peer, &session, record).await?;
         let permitted = self.decide(call, &session, record).await?;
-        let answer = self.forward(permitted, record).await?;
-        self.filter(answer, &session, record).await
+        match self.forward(permitted, record).await? {
+            Answer::Plain(answer) => self.filter(*answer, &session, record).await.map(Served::Plain),
+            Answer::Socket(live) => Ok(Served::Socket(live)),
+        }
     }
 
     async fn authenticate(
@@ -151,7 +185,7 @@ impl Worker {
 
     async fn translate(
         &self,
-        parts: &Parts,
+        parts: Parts,
         incoming: Incoming,
         caller: &Caller,
         peer: SocketAddr,
@@ -179,42 +213,73 @@ impl Worker {
     async fn forward(&self, permitted: Permitted<Call>, record: &mut OpenRecord) -> Result<Answer, Refusal> {
         let (call, _) = permitted.into_parts();
         let listing = call.listing().map(|(filter, query)| (filter.clone(), query.clone()));
-        let removes = match call.route.removes() {
-            true => call.queries().iter().map(|query| query.resource.clone()).collect(),
-            false => Vec::new(),
-        };
-        let Call { route, outgoing, .. } = call;
+        let queries = call.queries().to_vec();
+        let Call { route, mut outgoing, upgrade, expires_at, .. } = call;
         let is_head = outgoing.method == Method::HEAD;
-        let (head, incoming) = self.send(outgoing).await?;
-        record.note(|it| it.upstream_status = Some(head.status.as_u16()));
+        let asked = upgrade
+            .map(|(upgrade, opening)| {
+                let held = self.gateway.sockets.clone().try_acquire_owned();
+                let held = held.map_err(|_| Refusal::Overloaded)?;
+                Ok::<_, Refusal>((upgrade.ask(&mut outgoing.headers)?, upgrade, opening, held))
+            })
+            .transpose()?;
+        let mut answer = self.upstream.send(outgoing).await?;
+        record.note(|it| it.upstream_status = Some(answer.status().as_u16()));
+        match asked {
+            Some((key, upgrade, opening, held)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                let agreed = upgrade.agree(&key, &mut answer)?;
+                return Ok(Answer::Socket(Box::new(self.live(agreed, opening, queries, held))));
+            }
+            _ if answer.status().is_informational() => {
+                return Err(Refusal::Upstream("it switched protocols without being asked".into()));
+            }
+            _ => {}
+        }
+        let (head, incoming) = answer.into_parts();
         let body = self.upstream.answer_body(incoming);
-        Ok(Answer { call: Answered { route, listing, removes, is_head }, head, body })
+        Ok(Answer::Plain(Box::new(Plain {
+            call: Answered { removes: route.removes(), route, listing, is_head, queries, expires_at },
+            head,
+            body,
+        })))
     }
 
-    async fn send(&self, outgoing: Outgoing) -> Result<(http::response::Parts, Incoming), Refusal> {
-        let (head, incoming) = self.upstream.send(outgoing).await?.into_parts();
-        if head.status.is_informational() {
-            return Err(Refusal::Upstream("an upgrade that was not asked for".into()));
+    fn live(
+        &self,
+        agreed: Agreed,
+        opening: Opening,
+        queries: Vec<Query>,
+        held: OwnedSemaphorePermit,
+    ) -> Live {
+        Live {
+            agreed,
+            held,
+            opening,
+            queries,
+            decider: self.gateway.decider.clone(),
+            log: self.gateway.log.clone(),
+            message_bytes_max: self.gateway.message_bytes_max,
+            send_timeout: self.gateway.body_limits.idle,
         }
-        Ok((head, incoming))
     }
 
     async fn filter(
         &self,
-        answer: Answer,
+        answer: Plain,
         session: &Session,
         record: &mut OpenRecord,
     ) -> Result<Response<Body>, Refusal> {
-        let Answer { call, mut head, body } = answer;
-        if head.status.is_success() {
-            for uid in call.removes {
-                let forgotten = self.gateway.removed.removed(uid).await;
+        let Plain { call, mut head, body } = answer;
+        if call.removes && head.status.is_success() {
+            for query in &call.queries {
+                let forgotten = self.gateway.removed.removed(query.resource.clone()).await;
                 forgotten.map_err(|()| Refusal::Unavailable("the store"))?;
             }
         }
         let Some((shape, query)) = call.listing else {
             head::clean_answer(&mut head.headers);
-            return Ok(Response::from_parts(head, body));
+            let ended = self.gateway.decider.clone().ended(call.queries, call.expires_at);
+            return Ok(Response::from_parts(head, body.watched(ended)));
         };
         let mut fields = filter::fields(head.status, &head.headers)?;
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
@@ -224,7 +289,7 @@ impl Worker {
             return Ok(Response::from_parts(head, Body::empty()));
         }
         let bytes = body::collect_at_most(body, self.gateway.list_bytes_max).await?;
-        let list = List::read(&shape, &query, &bytes)?;
+        let list = List::read(&shape, &query, &bytes, self.gateway.list_items_max)?;
         let visible = session.filter(&query, list.ids()).await?;
         let (bytes, shown) = list.write(&shape, &visible, &bytes)?;
         filter::count_fields(&upstream, shown, &mut head.headers);

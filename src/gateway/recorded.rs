@@ -6,10 +6,11 @@ use http::{HeaderMap, Response};
 
 use crate::audit::{Decision as Outcome, OpenRecord};
 use crate::decision::{Ask, Decision, Session};
+use crate::domain::Query;
 use crate::gateway::admission::Place;
 use crate::gateway::body::Body;
 use crate::gateway::refusal::Refusal;
-use crate::gateway::translate::Call;
+use crate::gateway::translate::{Call, Opening};
 use crate::identity::{Caller, Method};
 use crate::problem::REQUEST_ID;
 
@@ -63,6 +64,24 @@ pub(super) fn note_call(record: &mut OpenRecord, call: &Call, session: &Session)
     });
 }
 
+/// What a message of an open socket shares with the request that opened it.
+pub(super) fn note_opening(record: &mut OpenRecord, opening: &Opening, session: &Session) {
+    record.note(|it| {
+        it.principal = Some(opening.principal().uid.clone());
+        it.authentication = Some(Method::as_str(opening.principal().method));
+        it.http_method = Some("MESSAGE".into());
+        it.route = Some(opening.route().pattern().clone());
+        it.policy_revision = Some(session.policy_revision().clone());
+    });
+}
+
+pub(super) fn note_queries(record: &mut OpenRecord, queries: &[Query]) {
+    record.note(|it| {
+        it.action = queries.first().map(|query| query.action.clone());
+        it.resources = queries.iter().map(|query| query.resource.clone()).collect();
+    });
+}
+
 pub(super) fn note_permit(record: &mut OpenRecord, decisions: &[Decision]) {
     metrics::counter!("cedargate_requests_total", "outcome" => "allow").increment(1);
     record.note(|it| it.decision = Some(Outcome::Allow));
@@ -82,37 +101,55 @@ fn note_decision(record: &mut OpenRecord, decision: &Decision) {
 }
 
 pub(super) fn note_refusal(record: &mut OpenRecord, refusal: &Refusal) {
-    let failed = refusal.problem().status.is_server_error() || refusal.code() == "evaluation-error";
-    let outcome = if failed { Outcome::Error } else { Outcome::Deny };
-    let label = if failed { "error" } else { "deny" };
-    metrics::counter!("cedargate_requests_total", "outcome" => label).increment(1);
-    if let Refusal::Refused(refused) = refusal {
-        if let Some(decision) = refused.decision() {
-            record.note(|it| it.policies.clear());
-            note_decision(record, decision);
-            decision.verdict.errors.iter().for_each(|error| tracing::error!(%error, "a decision failed"));
-        }
+    if let Refusal::Refused(refused) = refusal
+        && let Some(decision) = refused.decision()
+    {
+        record.note(|it| it.policies.clear());
+        note_decision(record, decision);
+        decision.verdict.errors.iter().for_each(|error| tracing::error!(%error, "a decision failed"));
     }
     if let Refusal::Upstream(cause) = refusal {
         tracing::warn!(%cause, "the upstream failed");
     }
+    let (outcome, label) = match is_failure(refusal) {
+        true => (Outcome::Error, "error"),
+        false => (Outcome::Deny, "deny"),
+    };
     // What was permitted and then failed upstream stays an allow; the reason says what happened to it.
     record.note(|it| {
-        it.decision.get_or_insert(outcome);
+        if it.decision.is_none() {
+            it.decision = Some(outcome);
+            metrics::counter!("cedargate_requests_total", "outcome" => label).increment(1);
+        }
         it.reason = Some(refusal.code().into());
     });
 }
 
+/// Whether the gateway could not decide, rather than decided to refuse.
+fn is_failure(refusal: &Refusal) -> bool {
+    match refusal {
+        // The client's doing, though its status is 501.
+        Refusal::Method => false,
+        _ => refusal.problem().status.is_server_error() || refusal.code() == "evaluation-error",
+    }
+}
+
 /// Hands the record to the answer's body: it is written when the body ends, or breaks off.
 pub(super) fn attach(
-    mut response: Response<Body>,
+    response: Response<Body>,
     record: OpenRecord,
     place: Option<Place>,
     request_id: &str,
 ) -> Response<Body> {
+    let response = named(response, request_id);
+    let status = response.status().as_u16();
+    response.map(|body| body.recorded(record, place, status))
+}
+
+/// Tells the client under which id its request is recorded.
+pub(super) fn named(mut response: Response<Body>, request_id: &str) -> Response<Body> {
     if let Ok(id) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    let status = response.status().as_u16();
-    response.map(|body| body.recorded(record, place, status))
+    response
 }

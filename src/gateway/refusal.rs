@@ -80,7 +80,9 @@ impl Refusal {
         match self {
             Self::Unauthenticated { code, .. } => code,
             Self::Unrouted => "no-route",
-            Self::Refused(Refused::Hidden(it)) if !it.verdict.errors.is_empty() => "evaluation-error",
+            Self::Refused(refused) if refused.decision().is_some_and(|it| !it.verdict.errors.is_empty()) => {
+                "evaluation-error"
+            }
             Self::Refused(Refused::Hidden(it)) if it.verdict.missing.is_some() => "unknown-resource",
             Self::Refused(Refused::Hidden(_)) => "hidden",
             Self::Refused(Refused::Unauthenticated(it)) if it.verdict.missing.is_some() => {

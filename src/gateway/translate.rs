@@ -2,6 +2,7 @@
 
 mod body;
 mod ids;
+mod opening;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,10 +19,12 @@ use crate::gateway::head::FieldRules;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::route::{IdSource, ListFilter, Route, Routes, Rule};
 use crate::gateway::target::Target;
+use crate::gateway::upgrade::{self, Upgrade};
 use crate::identity::{Caller, Challenge, Principal};
 
 pub use body::BodyLimits;
 use body::Payload;
+pub use opening::Opening;
 
 /// A request with its one reading: decided by `queries`, sent as `outgoing`.
 pub struct Call {
@@ -29,6 +32,10 @@ pub struct Call {
     pub route: Arc<Route>,
     /// What is sent if it is permitted.
     pub outgoing: Outgoing,
+    /// The socket that the request wants to become, and what is kept of it then.
+    pub upgrade: Option<(Upgrade, Opening)>,
+    /// When the caller's credential ends, in seconds since 1970; streams end then too.
+    pub expires_at: Option<u64>,
     queries: Vec<Query>,
     listing: Option<Query>,
 }
@@ -89,11 +96,13 @@ impl Translator<'_> {
     /// Reads the request; whatever is missing, twice or unclear is refused.
     pub async fn translate(
         &self,
-        parts: &Parts,
+        mut parts: Parts,
         incoming: Incoming,
         caller: &Caller,
         peer: SocketAddr,
     ) -> Result<Call, Refusal> {
+        let upgrade = upgrade::wanted(&mut parts)?;
+        let parts = &parts;
         let target = Target::parse(parts.uri.path(), parts.uri.query())?;
         let candidates = match self.routes.find(&parts.method, &target.segments()) {
             Some(found) => found.candidates,
@@ -109,14 +118,20 @@ impl Translator<'_> {
         let payload = body::read(parts, incoming, self.limits, needed, watched).await?;
         let reading = Reading { parts, target: &target, payload: &payload };
         let route = self.choose(candidates, &reading).ok_or_else(|| unrouted(caller))?;
+        if route.creates().is_some() {
+            // A device that nobody registers would belong to nobody.
+            return Err(Refusal::Unavailable("registering what the route creates"));
+        }
         let queries = self.queries(&route, &reading, principal).await?;
         if route.rule().is_some() {
             self.refuse_other_ids(&reading, &queries)?;
         }
         let listing = self.listing(&route, &reading, principal)?;
+        let upgrade = upgrade.map(|upgrade| opening(&route, upgrade, principal, &reading)).transpose()?;
         let outgoing = self.outgoing(&route, reading, principal, peer)?;
         let outgoing = Outgoing { body: payload.into_body(), ..outgoing };
-        Ok(Call { route, outgoing, queries, listing })
+        let expires_at = principal.and_then(|principal| principal.expires_at);
+        Ok(Call { route, outgoing, upgrade, expires_at, queries, listing })
     }
 
     fn choose(&self, candidates: &[Arc<Route>], reading: &Reading<'_>) -> Option<Arc<Route>> {
@@ -227,6 +242,21 @@ impl Reading<'_> {
     fn context(&self, rule: &Rule) -> Context {
         let present = |(name, source): &(Box<str>, IdSource)| Some((name.to_string(), self.value(source)?));
         rule.context.iter().filter_map(present).collect()
+    }
+}
+
+/// Only a route that decides may become a socket, and only one whose answer is not a list.
+fn opening(
+    route: &Arc<Route>,
+    upgrade: Upgrade,
+    principal: Option<&Arc<Principal>>,
+    reading: &Reading<'_>,
+) -> Result<(Upgrade, Opening), Refusal> {
+    match principal {
+        Some(principal) if route.rule().is_some() && route.filter().is_none() && !route.is_public() => {
+            Ok((upgrade, Opening::new(route, principal, reading)))
+        }
+        _ => Err(Refusal::NotAllowed("an upgrade")),
     }
 }
 

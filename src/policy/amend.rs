@@ -51,7 +51,7 @@ impl PolicySnapshot {
 
     /// Plain JSON becomes Cedar's by the schema: a text is a datetime where the schema says so.
     fn amend(&self, entity: &Entity, stated: &Map<String, Json>) -> Result<Entity, String> {
-        let mut json = prepared::to_json(entity);
+        let mut json = entity.to_json();
         if let Some(attrs) = json.get_mut("attrs").and_then(Json::as_object_mut) {
             attrs.extend(stated.iter().map(|(name, value)| (name.clone(), value.clone())));
         }

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use cedar_policy::{Authorizer, Context, Decision, Entities, Request, Response};
+use cedar_policy_core::ast;
 use cedar_policy_core::entities::{Entities as CoreEntities, NoEntitiesSchema, TCComputation};
+use cedar_policy_core::evaluator::Evaluator;
 use cedar_policy_core::extensions::Extensions;
 use serde_json::Value as Json;
 
 use crate::domain::{Facts, Query, Uid};
+use crate::policy::rule::Rule;
+use crate::policy::schema::Action;
 use crate::policy::snapshot::{ActionPolicies, PolicySnapshot};
 use crate::policy::time::TimeUse;
-use crate::policy::{Closure, Verdict, schema::Action, share};
+use crate::policy::{Closure, Verdict, share};
 
 impl PolicySnapshot {
     /// Decides a query over prepared facts; total: whatever goes wrong is a refusal that says so.
@@ -34,7 +37,7 @@ impl PolicySnapshot {
             Err(error) => return Verdict::error(error),
         };
         let decide = |share| match self.request(query, action, share, now_ms) {
-            Ok(request) => self.verdict(policies, &request, &entities),
+            Ok(request) => verdict(policies, request, &entities),
             Err(error) => Verdict::error(error),
         };
         let by_himself = decide(None);
@@ -78,47 +81,54 @@ impl PolicySnapshot {
         time != TimeUse::None && (declared || time == TimeUse::Arithmetic)
     }
 
-    fn request(
+    /// The request, checked as Cedar checks it; an empty context was checked when the schema was read.
+    pub(super) fn request(
         &self,
         query: &Query,
         action: &Action,
         share: Option<Json>,
         now_ms: i64,
-    ) -> Result<Request, String> {
+    ) -> Result<ast::Request, String> {
         let euid = |uid: &Uid| {
-            self.vocabulary.euid(uid).ok_or_else(|| format!("the schema has no type `{}`", uid.kind()))
+            let known = self.vocabulary.euid(uid);
+            known.ok_or_else(|| format!("the schema has no type `{}`", uid.kind())).map(ast::EntityUID::from)
         };
-        let context: Context = self.vocabulary.context(action, &query.context, share, now_ms)?;
-        Request::new(
-            euid(&query.principal)?,
-            action.uid.clone(),
-            euid(&query.resource)?,
-            context,
-            Some(&self.vocabulary.schema),
-        )
-        .map_err(|error| error.to_string())
+        let (principal, resource) = (euid(&query.principal)?, euid(&query.resource)?);
+        let context = self.vocabulary.context(action, &query.context, share, now_ms)?;
+        self.vocabulary.check(action, &principal, &resource, &context)?;
+        Ok(ast::Request::new_unchecked(
+            ast::EntityUIDEntry::known(principal, None),
+            ast::EntityUIDEntry::known(action.uid.clone().into(), None),
+            ast::EntityUIDEntry::known(resource, None),
+            Some(AsRef::<ast::Context>::as_ref(&context).clone()),
+        ))
     }
+}
 
-    pub(super) fn verdict(
-        &self,
-        policies: &ActionPolicies,
-        request: &Request,
-        entities: &Entities,
-    ) -> Verdict {
-        let response = Authorizer::new().is_authorized(request, &policies.set, entities);
-        // Cedar skips a policy that errors; a skipped forbid would open the door.
-        let errors: Vec<Arc<str>> =
-            response.diagnostics().errors().map(|error| error.to_string().into()).collect();
-        let (reasons, refuse) = self.reasons(&response);
-        let allowed = errors.is_empty() && response.decision() == Decision::Allow;
-        Verdict { allowed, reasons, errors, missing: None, refuse }
+/// What Cedar's authorizer answers: a forbid that holds wins, and nothing holds by itself.
+///
+/// Each policy is asked, for the verdict names all that decided and all that failed.
+fn verdict(policies: &ActionPolicies, request: ast::Request, entities: &CoreEntities) -> Verdict {
+    let evaluator = Evaluator::new(request, entities, Extensions::all_available());
+    let mut errors: Vec<Arc<str>> = Vec::new();
+    let (mut permits, mut forbids): (Vec<&Rule>, Vec<&Rule>) = (Vec::new(), Vec::new());
+    for rule in &policies.rules {
+        match rule.holds(&evaluator) {
+            Ok(true) if rule.forbids => forbids.push(rule),
+            Ok(true) => permits.push(rule),
+            Ok(false) => {}
+            Err(error) => errors.push(error.into()),
+        }
     }
-
-    fn reasons(&self, response: &Response) -> (Vec<Arc<str>>, Option<Arc<str>>) {
-        let deciding: Vec<_> = response.diagnostics().reason().filter_map(|id| self.texts.get(id)).collect();
-        let mut reasons: Vec<Arc<str>> = deciding.iter().map(|text| text.id.clone()).collect();
-        reasons.sort_unstable();
-        (reasons, deciding.iter().find_map(|text| text.refuse.clone()))
+    // Cedar skips a policy that errors; a skipped forbid would open the door.
+    let allowed = errors.is_empty() && forbids.is_empty() && !permits.is_empty();
+    let deciding = if forbids.is_empty() { permits } else { forbids };
+    Verdict {
+        allowed,
+        reasons: deciding.iter().map(|rule| rule.id.clone()).collect(),
+        errors,
+        missing: None,
+        refuse: deciding.iter().find_map(|rule| rule.refuse.clone()),
     }
 }
 
@@ -131,7 +141,7 @@ fn missing(query: &Query, slice: &[&Closure]) -> Option<Uid> {
 }
 
 /// Gathers shared entities without copying or re-closing them: their ancestors are complete.
-pub(super) fn entities(action: &Action, slice: &[&Closure]) -> Result<Entities, String> {
+pub(super) fn entities(action: &Action, slice: &[&Closure]) -> Result<CoreEntities, String> {
     let mut gathered = Vec::with_capacity(8);
     gathered.push(action.entity.clone());
     for entity in slice.iter().flat_map(|closure| closure.entities.iter()) {
@@ -142,6 +152,5 @@ pub(super) fn entities(action: &Action, slice: &[&Closure]) -> Result<Entities, 
     let unchecked: Option<&NoEntitiesSchema> = None;
     CoreEntities::new()
         .add_entities(gathered, unchecked, TCComputation::AssumeAlreadyComputed, Extensions::all_available())
-        .map(Into::into)
         .map_err(|error| format!("the facts do not fit together: {error}"))
 }

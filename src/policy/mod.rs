@@ -1,10 +1,13 @@
 //! The only place that knows Cedar: policy text and facts in, verdicts out.
 
 mod amend;
+mod entity_file;
 mod evaluate;
+mod explain;
 mod guard;
 mod prepared;
 mod residual;
+mod rule;
 mod schema;
 mod share;
 mod snapshot;
@@ -13,6 +16,8 @@ pub mod story;
 mod time;
 mod verdict;
 
+pub use entity_file::{EntityFile, Placed, Rejected};
+pub use explain::NearPermit;
 pub use prepared::{Closure, FactError};
 pub use residual::Filter;
 pub use snapshot::{PolicySnapshot, PolicyText};

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cedar_policy_core::ast;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::domain::{Entity, Facts, Uid};
 use crate::policy::schema::Vocabulary;
@@ -156,7 +156,7 @@ impl Preparing<'_> {
             return Ok(Some(done.clone()));
         }
         let Some(entity) = self.by_uid.get(uid) else { return Ok(None) };
-        let parsed = parse(self.vocabulary, to_json(entity))
+        let parsed = parse(self.vocabulary, entity.to_json())
             .map_err(|reason| FactError { uid: uid.clone(), reason })?;
         let mut flat: ast::Entity = AsRef::<ast::Entity>::as_ref(&parsed).clone();
         for ancestor in self.ancestors(uid).difference(&entity.parents) {
@@ -176,17 +176,6 @@ impl Preparing<'_> {
 pub(super) fn parse(vocabulary: &Vocabulary, json: Json) -> Result<cedar_policy::Entity, String> {
     cedar_policy::Entity::from_json_value(json, Some(&vocabulary.schema))
         .map_err(|error| super::snapshot::chain(&error))
-}
-
-/// The stored form of an entity in Cedar's JSON format.
-pub(super) fn to_json(entity: &Entity) -> Json {
-    let name = |uid: &Uid| json!({ "type": uid.kind(), "id": uid.id() });
-    json!({
-        "uid": name(&entity.uid),
-        "attrs": entity.attrs,
-        "parents": entity.parents.iter().map(name).collect::<Vec<_>>(),
-        "tags": entity.tags,
-    })
 }
 
 /// The stored form of a parsed entity, with every escape explicit.

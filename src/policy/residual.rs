@@ -53,7 +53,7 @@ impl PolicySnapshot {
             &vocabulary.schema,
         )
         .ok()?;
-        let entities: Entities = evaluate::entities(action, &[principal]).ok()?;
+        let entities: Entities = evaluate::entities(action, &[principal]).ok()?.into();
         let entities = PartialEntities::from_concrete(entities, &vocabulary.schema).ok()?;
         let response = policies.set.tpe(&request, &entities, &vocabulary.schema).ok()?;
         if response.error_permits().chain(response.error_forbids()).next().is_some() {
@@ -61,7 +61,12 @@ impl PolicySnapshot {
         }
         let refuse =
             response.true_forbids().filter_map(|id| self.texts.get(id)).find_map(|text| text.refuse.clone());
-        let mut filter = Filter { permits: Vec::new(), forbids: Vec::new(), refuse };
+        // Policies that hold whatever the resource are no residuals, but they decide all the same.
+        let mut filter = Filter {
+            permits: response.true_permits().map(|_| Test::Const(true)).collect(),
+            forbids: response.true_forbids().map(|_| Test::Const(true)).collect(),
+            refuse,
+        };
         for policy in response.residual_policies() {
             let test = test_of(&policy)?;
             match policy.effect() {
@@ -150,7 +155,7 @@ fn pair(subject: &pst::Expr, literal: &pst::Expr) -> Option<(Subject, ast::Entit
         expr if is_resource(expr) => Subject::Resource,
         _ => return None,
     };
-    Some((subject, uid.clone().try_into().ok()?))
+    Some((subject, uid.clone().into()))
 }
 
 fn is_resource(expr: &pst::Expr) -> bool {

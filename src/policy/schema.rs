@@ -5,7 +5,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use cedar_policy::{Context, EntityId, EntityNamespace, EntityTypeName, EntityUid, SchemaFragment};
-use cedar_policy_core::{ast, validator::ValidatorEntityTypeKind, validator::types::Type};
+use cedar_policy_core::ast::{self, RequestSchema};
+use cedar_policy_core::extensions::Extensions;
+use cedar_policy_core::validator::{ValidatorEntityTypeKind, ValidatorSchema, types::Type};
 use serde_json::{Map, Value as Json};
 
 use crate::domain::{ActionName, Uid};
@@ -19,6 +21,8 @@ pub(super) struct Action {
     pub(super) uid: EntityUid,
     pub(super) entity: Arc<ast::Entity>,
     attributes: BTreeSet<String>,
+    /// Cedar's reason why the action cannot do without a context, if it cannot.
+    needs_context: Option<String>,
 }
 
 /// The parsed schema and what was read off it once.
@@ -84,6 +88,10 @@ impl Vocabulary {
         self.kinds.get(kind).map_or(&[], |it| &it.ids)
     }
 
+    pub(super) fn is_enumerated(&self, kind: &str) -> bool {
+        !self.ids(kind).is_empty()
+    }
+
     pub(super) fn kinds(&self) -> impl Iterator<Item = &str> {
         self.kinds.keys().map(String::as_str)
     }
@@ -122,6 +130,28 @@ impl Vocabulary {
         Context::from_json_value(Json::Object(seen), Some((&self.schema, &action.uid)))
             .map_err(|error| super::snapshot::chain(&error))
     }
+
+    /// Checks a request as Cedar does, but an empty context only once.
+    pub(super) fn check(
+        &self,
+        action: &Action,
+        principal: &ast::EntityUID,
+        resource: &ast::EntityUID,
+        context: &Context,
+    ) -> Result<(), String> {
+        let core: &ValidatorSchema = self.schema.as_ref();
+        let named = AsRef::<ast::EntityUID>::as_ref(&action.uid);
+        core.validate_scope_variables(Some(principal), Some(named), Some(resource))
+            .map_err(|error| error.to_string())?;
+        let context: &ast::Context = context.as_ref();
+        match (context.num_keys(), &action.needs_context) {
+            (0, None) => Ok(()),
+            (0, Some(reason)) => Err(reason.clone()),
+            _ => core
+                .validate_context(context, named, Extensions::all_available())
+                .map_err(|error| error.to_string()),
+        }
+    }
 }
 
 fn names(sources: &[&Source]) -> String {
@@ -131,7 +161,7 @@ fn names(sources: &[&Source]) -> String {
 /// Actions by their id, or by their whole name where several namespaces use the id.
 fn actions_of(schema: &cedar_policy::Schema) -> Result<BTreeMap<ActionName, Action>, String> {
     let entities = schema.action_entities().map_err(|error| super::snapshot::chain(&error))?;
-    let core: &cedar_policy_core::validator::ValidatorSchema = schema.as_ref();
+    let core: &ValidatorSchema = schema.as_ref();
     let mut by_id: BTreeMap<ActionName, Vec<Action>> = BTreeMap::new();
     for uid in schema.actions() {
         let Some(entity) = entities.get(uid) else { continue };
@@ -140,8 +170,10 @@ fn actions_of(schema: &cedar_policy::Schema) -> Result<BTreeMap<ActionName, Acti
             .and_then(|action| action.context_type())
             .map_or_else(BTreeSet::new, record_names);
         let entity = Arc::new(AsRef::<ast::Entity>::as_ref(entity).clone());
+        let empty = core.validate_context(&ast::Context::empty(), uid.as_ref(), Extensions::all_available());
+        let needs_context = empty.err().map(|error| error.to_string());
         let id: ActionName = AsRef::<str>::as_ref(uid.id()).into();
-        by_id.entry(id).or_default().push(Action { uid: uid.clone(), entity, attributes });
+        by_id.entry(id).or_default().push(Action { uid: uid.clone(), entity, attributes, needs_context });
     }
     let mut actions = BTreeMap::new();
     for (id, mut group) in by_id {
@@ -167,7 +199,7 @@ fn kinds_of(
     fragments: &[SchemaFragment],
     actions: &BTreeMap<ActionName, Action>,
 ) -> Result<HashMap<String, Kind>, String> {
-    let core: &cedar_policy_core::validator::ValidatorSchema = schema.as_ref();
+    let core: &ValidatorSchema = schema.as_ref();
     let mut kinds = HashMap::new();
     for name in schema.entity_types() {
         let attributes = core

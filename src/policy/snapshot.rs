@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{ActionName, Entity, Facts, Uid};
 use crate::finding::Finding;
+use crate::policy::rule::Rule;
 use crate::policy::schema::Vocabulary;
 use crate::policy::time::TimeUse;
 use crate::policy::{Closure, FactError, Source, guard, prepared, source};
@@ -43,6 +44,8 @@ pub struct PolicyText {
 #[derive(Default)]
 pub(super) struct ActionPolicies {
     pub(super) set: PolicySet,
+    /// The same policies in the order of their names.
+    pub(super) rules: Vec<Rule>,
     pub(super) time: TimeUse,
 }
 
@@ -110,6 +113,12 @@ impl PolicySnapshot {
         self.vocabulary.ids(kind)
     }
 
+    /// Whether the schema lists every entity of this type, so that none is ever stored.
+    #[must_use]
+    pub fn is_enumerated(&self, kind: &str) -> bool {
+        self.vocabulary.is_enumerated(kind)
+    }
+
     /// Whether the schema declares this attribute for this entity type.
     #[must_use]
     pub fn declares(&self, kind: &str, attribute: &str) -> bool {
@@ -119,6 +128,12 @@ impl PolicySnapshot {
     /// The policies with the sentences that explain them.
     pub fn policies(&self) -> impl Iterator<Item = &PolicyText> {
         self.texts.values()
+    }
+
+    /// The policy of this `@id`.
+    #[must_use]
+    pub fn policy(&self, id: &str) -> Option<&PolicyText> {
+        self.texts.get(&PolicyId::new(id))
     }
 
     /// The action whose permission makes a resource of this type visible (`@visible_by` in the schema).
@@ -149,7 +164,8 @@ fn build(sources: &[Source]) -> Result<PolicySnapshot, Vec<Finding>> {
     let vocabulary = Vocabulary::parse(&schemas)?;
     let (set, texts) = named_policies(&policies)?;
     let level = validate(&vocabulary, &set, &texts, &policies)?;
-    let by_action = by_action(&vocabulary, &set).map_err(|error| vec![Finding::error("policies", error)])?;
+    let by_action =
+        by_action(&vocabulary, &set, &texts).map_err(|error| vec![Finding::error("policies", error)])?;
     Ok(PolicySnapshot { revision: revision(sources), level, vocabulary, texts, by_action })
 }
 
@@ -226,7 +242,7 @@ fn span_of(policy: &Policy) -> Option<std::ops::Range<usize>> {
     Some(span.offset()..span.offset() + span.len())
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
@@ -264,6 +280,7 @@ fn validate(
 fn by_action(
     vocabulary: &Vocabulary,
     set: &PolicySet,
+    texts: &HashMap<PolicyId, PolicyText>,
 ) -> Result<BTreeMap<ActionName, ActionPolicies>, String> {
     let mut by_action: BTreeMap<ActionName, ActionPolicies> =
         vocabulary.actions.keys().map(|name| (name.clone(), ActionPolicies::default())).collect();
@@ -276,10 +293,12 @@ fn by_action(
                 && let Some(policies) = by_action.get_mut(name)
             {
                 policies.set.add(policy.clone()).map_err(|error| error.to_string())?;
+                policies.rules.extend(texts.get(policy.id()).map(|text| Rule::new(policy, text)));
                 policies.time = policies.time.max(time);
             }
         }
     }
+    by_action.values_mut().for_each(|policies| policies.rules.sort_by(|a, b| a.id.cmp(&b.id)));
     Ok(by_action)
 }
 

@@ -3,20 +3,33 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::IntoResponse;
 use http::HeaderMap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::audit::{Decision, Log};
 use crate::config::Config;
-use crate::control::{AskedRecord, Control, Limits, OperatorToken, Readiness, Soon, Unidentified};
+use crate::control::{
+    AskedRecord, Control, ControlError, Limits, OperatorToken, Readiness, Soon, Unidentified,
+};
 use crate::domain::Uid;
 use crate::identity::{Authenticator, Caller, Challenge};
 use crate::server::parts::Parts;
+use crate::server::reload::Trouble;
 use crate::sharing::{self, Sharing};
 
 /// The control listener's routes over the running parts.
-pub(super) fn router(config: &Config, parts: &Parts, metrics: PrometheusHandle, runtime: &Handle) -> Router {
+pub(super) fn router(
+    config: &Config,
+    parts: &Parts,
+    metrics: PrometheusHandle,
+    trouble: Trouble,
+    runtime: &Handle,
+) -> Router {
     let gateway = &parts.gateway;
     let control = Control {
         decider: gateway.decider.clone(),
@@ -26,28 +39,29 @@ pub(super) fn router(config: &Config, parts: &Parts, metrics: PrometheusHandle, 
             runtime.clone(),
             sharing::Limits { depth_max: config.sharing.depth_max, ..sharing::Limits::default() },
         )),
-        probe: probe(parts),
+        probe: probe(parts, trouble),
         metrics: Arc::new(move || metrics.render()),
         authenticate: authenticate(gateway.authenticator.clone()),
         operator: OperatorToken::new(config.control.operator_token.reveal()),
-        recorder: recorder(parts.log.clone(), runtime.clone()),
+        recorder: recorder(parts.log.clone()),
         public_url: None,
         limits: Limits { body_bytes_max: config.control.body_max, ..Limits::default() },
     };
-    control.router().layer(tower::limit::GlobalConcurrencyLimitLayer::new(config.control.requests_max))
+    bounded(control.router(), config.control.requests_max)
 }
 
-fn probe(parts: &Parts) -> Arc<dyn Fn() -> Soon<Readiness> + Send + Sync> {
+fn probe(parts: &Parts, trouble: Trouble) -> Arc<dyn Fn() -> Soon<Readiness> + Send + Sync> {
     let (store, gateway, log) = (parts.store.clone(), parts.gateway.clone(), parts.log.clone());
     Arc::new(move || {
         let (store, gateway, log) = (store.clone(), gateway.clone(), log.clone());
+        let trouble = trouble.load_full();
         Box::pin(async move {
             let head = store.head().await;
             Readiness {
                 store_ok: head.is_ok(),
                 store_revision: head.ok(),
-                policies_ok: true,
-                policy_error: None,
+                policies_ok: trouble.is_none(),
+                policy_error: trouble.map(|why| why.to_string()),
                 keys_ok: gateway.authenticator.keys_loaded(),
                 records_ok: log.healthy(),
             }
@@ -71,25 +85,45 @@ fn authenticate(authenticator: Arc<Authenticator>) -> Arc<dyn Fn(&HeaderMap) -> 
     })
 }
 
-/// Decisions that were asked for are recorded like those that were enforced.
-fn recorder(log: Arc<Log>, runtime: Handle) -> Arc<dyn Fn(AskedRecord) + Send + Sync> {
+/// Decisions that were asked for are recorded like those that were enforced, before they are answered.
+fn recorder(log: Arc<Log>) -> Arc<dyn Fn(AskedRecord) -> Soon<bool> + Send + Sync> {
     Arc::new(move |asked| {
         let log = log.clone();
-        runtime.spawn(async move {
-            let Ok(mut record) = log.open(asked.request_id).await else {
-                return tracing::error!("a decision that was asked for could not be recorded");
-            };
+        Box::pin(async move {
+            let Ok(mut record) = log.open(asked.request_id).await else { return false };
             record.note(|it| {
+                it.decision = Some(match (asked.error, asked.allowed) {
+                    (Some(_), _) => Decision::Error,
+                    (None, true) => Decision::Allow,
+                    (None, false) => Decision::Deny,
+                });
+                it.reason = asked.error.map(Into::into);
                 it.principal = Some(asked.principal);
                 it.action = Some(asked.action);
                 it.resources = vec![asked.resource];
-                it.decision = Some(if asked.allowed { Decision::Allow } else { Decision::Deny });
                 it.policies = asked.reasons;
                 it.policy_revision = Some(asked.policy_revision);
                 it.store_revision = asked.store_revision;
                 it.route = Some(asked.route);
+                it.asked_by =
+                    Some(asked.asked_by.map_or_else(|| "operator".into(), |uid| uid.to_string().into()));
             });
-            record.finish(200);
-        });
+            record.finish_after(std::time::Duration::from_micros(asked.latency_us));
+            true
+        })
     })
+}
+
+/// Refuses what is over the bound instead of letting it wait; health is always answered.
+fn bounded(router: Router, requests_max: usize) -> Router {
+    let places = Arc::new(Semaphore::new(requests_max));
+    router.layer(middleware::from_fn(move |request: Request, next: Next| {
+        let place = places.clone().try_acquire_owned();
+        async move {
+            match place {
+                Err(_) if request.uri().path() != "/healthz" => ControlError::Overloaded.into_response(),
+                _held => next.run(request).await,
+            }
+        }
+    }))
 }

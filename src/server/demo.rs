@@ -64,8 +64,8 @@ pub fn start(gateway: SocketAddr, control: SocketAddr) -> Result<Demo, DemoError
     let upstream = upstream(devices)?;
     let text = configuration(gateway, control, upstream, &folder, &keys_file);
     let config = Config::parse("demo", &text, &|_| None).map_err(DemoError::Findings)?;
-    let loaded: Loaded = load::assemble(config, snapshot, entities).map_err(DemoError::Findings)?;
-    let running = super::start(loaded)?;
+    let loaded = load::assemble(config, snapshot, entities).map_err(DemoError::Findings)?;
+    let running = super::start(Loaded { embedded: true, ..loaded })?;
     let tour = tour(&running, &issuer)?;
     Ok(Demo { running, tour, folder })
 }
@@ -167,4 +167,22 @@ fn tour(running: &Running, issuer: &Issuer) -> Result<String, DemoError> {
     ));
     line(&format!("curl http://{}/readyz", running.control));
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_brings_all_policies_along() {
+        let mut shipped: Vec<String> = std::fs::read_dir("policies")
+            .unwrap()
+            .map(|entry| format!("policies/{}", entry.unwrap().file_name().display()))
+            .filter(|name| name.contains(".cedar"))
+            .collect();
+        let mut embedded: Vec<&str> = POLICIES.iter().map(|(name, _)| *name).collect();
+        shipped.sort();
+        embedded.sort_unstable();
+        assert_eq!(shipped, embedded);
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::domain::Entity;
 use crate::finding::Finding;
-use crate::gateway::route::{Routes, Vocabulary};
+use crate::gateway::route::{Injection, Route, Routes, Vocabulary};
 use crate::policy::PolicySnapshot;
 use crate::server::seed;
 
@@ -20,6 +20,8 @@ pub struct Loaded {
     pub routes: Routes,
     /// The static entities.
     pub entities: Vec<Entity>,
+    /// Whether the policies are part of the program, so that there is no folder to follow.
+    pub embedded: bool,
 }
 
 /// Reads and checks a configuration and all that it names; every mistake is a finding.
@@ -37,9 +39,7 @@ pub(super) fn assemble(
     entities: Result<Vec<Entity>, Vec<Finding>>,
 ) -> Result<Loaded, Vec<Finding>> {
     let mut findings = Vec::new();
-    let vocabulary = vocabulary(&snapshot);
-    let routes = Routes::compile(&config.origin, &config.routes, Some(&vocabulary));
-    let routes = routes.unwrap_or_else(|found| {
+    let routes = compile_routes(&config, Some(&snapshot)).unwrap_or_else(|found| {
         findings.extend(found);
         Routes::default()
     });
@@ -47,23 +47,52 @@ pub(super) fn assemble(
         findings.extend(found);
         Vec::new()
     });
-    let unserved = routes.all().iter().filter(|route| route.creates().is_some());
-    findings.extend(unserved.map(|route| {
-        Finding::error(
-            config.origin.name.clone(),
-            format!("`creates` of `{}` cannot be served yet", route.pattern()),
-        )
-        .with_help("register devices with `cedargate import`")
-    }));
+    doubts(&config, &routes).iter().for_each(|doubt| tracing::warn!("{doubt}"));
     if findings.is_empty() {
-        Ok(Loaded { config, snapshot: Arc::new(snapshot), routes, entities })
+        Ok(Loaded { config, snapshot: Arc::new(snapshot), routes, entities, embedded: false })
     } else {
         Err(findings)
     }
 }
 
+/// Compiles the route map; without policies, what names their actions and types goes unchecked.
+pub(crate) fn compile_routes(
+    config: &Config,
+    snapshot: Option<&PolicySnapshot>,
+) -> Result<Routes, Vec<Finding>> {
+    let vocabulary = snapshot.map(vocabulary);
+    Routes::compile(&config.origin, &config.routes, vocabulary.as_ref())
+}
+
+/// What a route map asks for and this version refuses at run time, or does more strictly.
+pub(crate) fn doubts(config: &Config, routes: &Routes) -> Vec<Finding> {
+    let doubt = |route: &Route, what: &str, help: &str| {
+        Finding::warning(config.origin.name.clone(), format!("`{}`: {what}", route.pattern())).with_help(help)
+    };
+    let mut found = Vec::new();
+    for route in routes.all() {
+        if route.creates().is_some() {
+            let help = "register devices with `cedargate import`, and leave the route out";
+            found.push(doubt(route, "`creates` cannot be served yet, so its requests are refused", help));
+        }
+        if route.inject().iter().any(|(_, injected)| matches!(injected, Injection::DeviceSecret(_))) {
+            let help = "inject a fixed value, or leave the route out";
+            found.push(doubt(
+                route,
+                "secrets of devices are not kept yet, so its requests are refused",
+                help,
+            ));
+        }
+        if route.is_per_item() {
+            let help = "expect the whole batch to be refused when one item is";
+            found.push(doubt(route, "`per_item` is not served yet: every item must be permitted", help));
+        }
+    }
+    found
+}
+
 /// The names that a route map may use.
-pub(super) fn vocabulary(snapshot: &PolicySnapshot) -> Vocabulary {
+fn vocabulary(snapshot: &PolicySnapshot) -> Vocabulary {
     Vocabulary {
         actions: snapshot.actions().cloned().collect(),
         types: snapshot.kinds().map(Into::into).collect(),

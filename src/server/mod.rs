@@ -5,6 +5,7 @@ pub mod demo;
 pub mod listen;
 mod load;
 mod parts;
+mod reload;
 mod run;
 mod seed;
 mod sources;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, watch};
 
-use crate::audit::Log;
+use crate::audit::{Counts, Log};
 use crate::config::Config;
 use crate::gateway::forward::{Upstream, UpstreamSettings};
 use crate::gateway::{Gateway, Worker};
@@ -27,6 +28,7 @@ use crate::store::Store;
 use crate::telemetry;
 
 pub use load::{Loaded, load};
+pub(crate) use load::{compile_routes, doubts};
 pub use run::{RunError, run_demo, run_serve};
 
 /// Why a deployment that was checked does not run.
@@ -86,9 +88,14 @@ pub fn start(loaded: Loaded) -> Result<Running, StartError> {
         .enable_all()
         .build()
         .map_err(StartError::io("cannot start threads"))?;
-    let Loaded { config, snapshot, routes, entities } = loaded;
+    let Loaded { config, snapshot, routes, entities, embedded } = loaded;
     let metrics = telemetry::metrics();
     let parts = runtime.block_on(parts::build(&config, snapshot, routes, entities, runtime.handle()))?;
+    let (decider, routes) = (parts.gateway.decider.clone(), parts.gateway.routes.clone());
+    let trouble = match embedded {
+        true => reload::Trouble::default(),
+        false => reload::watch(config.policies.dir.clone(), decider, routes, runtime.handle()),
+    };
     let (stop, stopped) = watch::channel(false);
     let workers = worker_count(&config);
     let listeners = bind(config.gateway.listen.get_ref(), workers)?;
@@ -96,7 +103,7 @@ pub fn start(loaded: Loaded) -> Result<Running, StartError> {
     let control_listeners = bind(config.control.listen.get_ref(), 1)?;
     let control_address = address(control_listeners.first())?;
     for listener in control_listeners {
-        let served = control::router(&config, &parts, metrics.clone(), runtime.handle());
+        let served = control::router(&config, &parts, metrics.clone(), trouble.clone(), runtime.handle());
         runtime.spawn(serve_control(listener, served, stopped.clone()));
     }
     let settings = parts::upstream_settings(&config)?;
@@ -140,6 +147,12 @@ impl Running {
             }
         });
         self.runtime.shutdown_timeout(Duration::from_secs(1));
+    }
+
+    /// How many records went which way so far.
+    #[must_use]
+    pub fn records(&self) -> Counts {
+        self.log.counts()
     }
 
     /// The runtime of everything but the gateway's own workers.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::uri::{Authority, Scheme};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::audit::{Log, LogOptions, Overflow, Sink};
 use crate::config::{self, Config};
@@ -53,8 +54,9 @@ pub(super) async fn build(
         load_timeout: config.store.timeout,
     };
     let decider = Decider::new(snapshot, Arc::new(Facts(store.clone())), runtime.clone(), limits);
-    let sources =
-        Arc::new(Sources { store: store.clone(), decider: decider.clone(), runtime: runtime.clone() });
+    let keys_max = config.cache.tokens as u64;
+    let sources = Sources::new(store.clone(), decider.clone(), runtime.clone(), keys_max);
+    let sources = Arc::new(sources);
     let authenticator = Arc::new(authenticator(config, &sources, runtime)?);
     authenticator.started().await;
     let log = Arc::new(open_log(config)?);
@@ -77,6 +79,9 @@ pub(super) async fn build(
             ids_max: config.limits.batch_ids_max,
         },
         list_bytes_max: config.limits.list_bytes_max as u64,
+        list_items_max: config.limits.list_items_max,
+        sockets: Arc::new(Semaphore::new(config.limits.streams_max)),
+        message_bytes_max: config.limits.message_bytes_max,
         removed: sources,
     };
     Ok(Parts { gateway: Arc::new(gateway), store, log })

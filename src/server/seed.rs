@@ -1,15 +1,12 @@
 //! Static entities: they seed an empty store, and those that no API manages are kept as in the files.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use serde_json::Value as Json;
 
 use crate::domain::{Change, Entity, Uid};
 use crate::finding::Finding;
-use crate::json;
-use crate::policy::PolicySnapshot;
+use crate::policy::{EntityFile, PolicySnapshot};
 use crate::store::{Store, StoreError};
 
 /// Types that the store is the truth of once it was seeded: people change them at run time.
@@ -36,9 +33,9 @@ pub(super) fn read_dir(dir: &Path, snapshot: &PolicySnapshot) -> Result<Vec<Enti
 
 fn read_file(path: &Path, snapshot: &PolicySnapshot) -> Result<Vec<Entity>, Vec<Finding>> {
     let name = path.display().to_string();
-    let fail = |message: String| vec![Finding::error(name.clone(), message)];
-    let text = fs::read_to_string(path).map_err(|error| fail(format!("cannot read: {error}")))?;
-    read_text(&name, &text, snapshot)
+    let file = File::open(path)
+        .map_err(|error| vec![Finding::error(name.clone(), format!("cannot be read: {error}"))])?;
+    read(EntityFile::new(snapshot, &name, BufReader::new(file)))
 }
 
 /// Reads a list of entities in Cedar's format.
@@ -47,29 +44,18 @@ pub(super) fn read_text(
     text: &str,
     snapshot: &PolicySnapshot,
 ) -> Result<Vec<Entity>, Vec<Finding>> {
-    let fail = |message: String| vec![Finding::error(name, message)];
-    let source: Arc<str> = text.into();
-    let parsed = json::parse(text.as_bytes()).map_err(|error| {
-        let at = offset(text, error.line(), error.column());
-        vec![Finding::error(name, format!("not JSON: {error}")).at(source.clone(), at..at)]
-    })?;
-    let Json::Array(items) = parsed else {
-        return Err(fail("write a list of entities: `[ … ]`".to_owned()));
-    };
+    read(EntityFile::new(snapshot, name, text.as_bytes()))
+}
+
+fn read<R: BufRead>(file: EntityFile<'_, R>) -> Result<Vec<Entity>, Vec<Finding>> {
     let (mut entities, mut findings) = (Vec::new(), Vec::new());
-    for item in items {
-        let label = item.get("uid").map(ToString::to_string).unwrap_or_default();
-        match snapshot.canonical(item) {
-            Ok(entity) => entities.push(entity),
-            Err(reason) => findings.extend(fail(format!("the entity {label} is not accepted: {reason}"))),
+    for read in file {
+        match read {
+            Ok(placed) => entities.push(placed.entity),
+            Err(rejected) => findings.push(*rejected.finding),
         }
     }
     if findings.is_empty() { Ok(entities) } else { Err(findings) }
-}
-
-fn offset(text: &str, line: usize, column: usize) -> usize {
-    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    (before + column.saturating_sub(1)).min(text.len())
 }
 
 /// Seeds an empty store with all entities; brings those that nothing else manages up to date in any.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
 use crate::decision::Session;
-use crate::domain::nouns::reference;
+use crate::domain::nouns::{KEPT_ANSWER, reference};
 use crate::domain::{Change, Entity, Uid};
 use crate::sharing::secret::hex;
 use crate::sharing::{Actor, Circumstances, Conflict, Done, Failure, Reader, Sharing};
@@ -38,14 +38,11 @@ pub fn etag(entity: &Entity) -> String {
 }
 
 impl Idempotency {
-    /// The type of kept answers: no schema declares it, so no policy ever sees one.
-    pub const KIND: &'static str = "IdempotencyKey";
-
     /// The name of the kept answer; of the client's key only the hash is in it.
     fn uid(&self, actor: &Actor) -> Result<Uid, Conflict> {
         let owner = actor.uid.as_ref().map(Uid::to_string).unwrap_or_default();
         let hash = Sha256::digest(format!("{}\0{owner}\0{}", owner.len(), self.key));
-        Ok(Uid::new(Self::KIND, hex(&hash))?)
+        Ok(Uid::new(KEPT_ANSWER, hex(&hash))?)
     }
 
     /// Keeps the answer, and forgets some old ones of the same actor.
@@ -66,7 +63,7 @@ impl Idempotency {
         let mut changes = Vec::new();
         if let Some(uid) = &actor.uid {
             attrs.insert("principal".to_owned(), reference(uid));
-            let old = reader.store.referring(Self::KIND, "principal", uid, None, FORGOTTEN_AT_ONCE).await?;
+            let old = reader.store.referring(KEPT_ANSWER, "principal", uid, None, FORGOTTEN_AT_ONCE).await?;
             let ended =
                 |it: &Entity| it.attrs.get("until").and_then(Json::as_i64).is_none_or(|it| it < now_ms);
             changes.extend(old.into_iter().filter(ended).map(|it| Change::Remove(it.uid)));

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use serde_json::{Value as Json, json};
-
 use crate::decision::Session;
 use crate::domain::nouns::{Device, Grant, Invitation, NounError, Organization, Role, User};
 use crate::domain::{Change, Entity, Uid};
@@ -198,17 +196,10 @@ impl Reader<'_> {
     pub(super) fn check(&self, changes: &[Change]) -> Result<(), Failure> {
         for change in changes {
             if let Change::Put(entity) | Change::Create(entity) = change {
-                let fits = self.session.snapshot().canonical(cedar_json(entity));
+                let fits = self.session.snapshot().canonical(entity.to_json());
                 fits.map_err(|reason| Conflict::Invalid(format!("it does not fit the schema: {reason}")))?;
             }
         }
         Ok(())
     }
-}
-
-/// The entity in Cedar's JSON format.
-fn cedar_json(entity: &Entity) -> Json {
-    let uid = |uid: &Uid| json!({ "type": uid.kind(), "id": uid.id() });
-    let parents: Vec<Json> = entity.parents.iter().map(uid).collect();
-    json!({ "uid": uid(&entity.uid), "attrs": entity.attrs, "parents": parents, "tags": entity.tags })
 }

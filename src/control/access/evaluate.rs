@@ -39,7 +39,7 @@ impl<'a> Asking<'a> {
         self.admit(&evaluation)?;
         let started = Instant::now();
         let outcome = self.session.answer_with(&evaluation.query, &evaluation.overrides).await;
-        self.record(&evaluation, &outcome, started);
+        self.record(&evaluation, &outcome, started).await?;
         match outcome {
             Ok(decision) => Ok(self.answer(&decision)),
             Err(refused) => match refused.decision() {
@@ -103,13 +103,19 @@ impl<'a> Asking<'a> {
         DecisionBody { decision: false, context }
     }
 
-    fn record(&self, evaluation: &Evaluation, outcome: &Result<Decision, Refused>, started: Instant) {
+    /// An answer that cannot be recorded is not given.
+    async fn record(
+        &self,
+        evaluation: &Evaluation,
+        outcome: &Result<Decision, Refused>,
+        started: Instant,
+    ) -> Result<(), ControlError> {
         let decision = match outcome {
             Ok(decision) => Some(decision),
             Err(refused) => refused.decision(),
         };
         let query = &evaluation.query;
-        (self.control.recorder)(AskedRecord {
+        let recorded = (self.control.recorder)(AskedRecord {
             route: self.route.into(),
             asked_by: self.caller.uid().cloned(),
             principal: query.principal.clone(),
@@ -123,6 +129,7 @@ impl<'a> Asking<'a> {
             request_id: self.request_id.to_owned(),
             latency_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         });
+        if recorded.await { Ok(()) } else { Err(ControlError::Unrecorded) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Does what was asked, records how it was decided, and answers.
 
+use std::sync::Arc;
+
 use axum::response::{IntoResponse, Response};
 use axum::{Json, body::Body};
 use http::{HeaderValue, StatusCode, header};
@@ -24,31 +26,44 @@ impl Control {
     ) -> Result<Done, ControlError> {
         let Incoming { actor, circumstances, request_id, route, .. } = incoming;
         let outcome = self.sharing()?.perform(actor, operation, circumstances).await;
-        let note = |query: &Query, decision: &Decision| {
-            let verdict = &decision.verdict;
-            (self.recorder)(AskedRecord {
-                route: route.clone(),
-                asked_by: Some(query.principal.clone()),
-                principal: query.principal.clone(),
-                action: query.action.clone(),
-                resource: query.resource.clone(),
-                allowed: verdict.allowed,
-                reasons: verdict.reasons.clone(),
-                error: (!verdict.errors.is_empty()).then_some("evaluation-error"),
-                policy_revision: self.decider.pin().policy_revision().clone(),
-                store_revision: decision.store_revision,
-                request_id: request_id.clone(),
-                latency_us: 0,
-            });
-        };
-        match &outcome {
-            Ok(done) => done.noted.iter().for_each(|it| note(&it.query, &it.decision)),
+        let noted: Vec<(&Query, &Decision)> = match &outcome {
+            Ok(done) => done.noted.iter().map(|it| (&it.query, &it.decision)).collect(),
             Err(Failure::Refused { query: Some(query), refused }) => {
-                refused.decision().into_iter().for_each(|it| note(query, it));
+                refused.decision().into_iter().map(|it| (&**query, it)).collect()
             }
-            Err(_) => {}
+            Err(_) => Vec::new(),
+        };
+        for (query, decision) in noted {
+            let record = self.record_of(query, decision, &route, &request_id);
+            if !(self.recorder)(record).await {
+                return Err(ControlError::Unrecorded);
+            }
         }
         Ok(outcome?)
+    }
+
+    fn record_of(
+        &self,
+        query: &Query,
+        decision: &Decision,
+        route: &Arc<str>,
+        request_id: &str,
+    ) -> AskedRecord {
+        let verdict = &decision.verdict;
+        AskedRecord {
+            route: Arc::clone(route),
+            asked_by: Some(query.principal.clone()),
+            principal: query.principal.clone(),
+            action: query.action.clone(),
+            resource: query.resource.clone(),
+            allowed: verdict.allowed,
+            reasons: verdict.reasons.clone(),
+            error: (!verdict.errors.is_empty()).then_some("evaluation-error"),
+            policy_revision: self.decider.pin().policy_revision().clone(),
+            store_revision: decision.store_revision,
+            request_id: request_id.to_owned(),
+            latency_us: 0,
+        }
     }
 
     /// One entity with its version, if the caller may see it.

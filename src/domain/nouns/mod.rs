@@ -18,6 +18,9 @@ pub use organization::Organization;
 pub use role::{Permission, Role};
 pub use user::{Status, User};
 
+/// The type of answers that are kept for repeated requests: no schema declares it, so no policy sees one.
+pub const KEPT_ANSWER: &str = "IdempotencyKey";
+
 /// An entity that is not what its type says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{uid} has no usable `{attribute}`")]

@@ -111,7 +111,7 @@ fn the_contracts_map_compiles() {
     assert_eq!(messages.rules[0].rule.as_ref().unwrap().resources[0].kind.as_ref(), "Device");
     assert!(!messages.pass);
     let names: Vec<&str> = routes.known_id_names().iter().map(|name| &**name).collect();
-    assert_eq!(names, ["device", "deviceid", "id", "ids", "pin"]);
+    assert_eq!(names, ["device", "deviceid", "id", "ids"]);
     assert_eq!(routes.all().len(), 11);
 }
 

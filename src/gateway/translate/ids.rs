@@ -39,7 +39,7 @@ impl Reading<'_> {
 }
 
 /// An id in JSON: a text, or a whole number as most APIs write it.
-fn id_text(value: &Json) -> Option<String> {
+pub(super) fn id_text(value: &Json) -> Option<String> {
     match value {
         Json::String(text) if !text.is_empty() => Some(text.clone()),
         Json::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),

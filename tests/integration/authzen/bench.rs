@@ -71,7 +71,10 @@ impl Bench {
                 Box::pin(async move { found })
             }),
             operator: OperatorToken::new(setup.operator),
-            recorder: Arc::new(move |record| kept.lock().unwrap().push(record)),
+            recorder: Arc::new(move |record| {
+                kept.lock().unwrap().push(record);
+                Box::pin(async { true })
+            }),
             public_url: setup.public_url,
             limits: setup.limits,
         };

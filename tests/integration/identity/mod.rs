@@ -1,7 +1,7 @@
 //! Who is asking: real keys, real key servers, and every way we know to cheat with a token.
 
 mod api_keys;
-mod issuer;
+pub(crate) mod issuer;
 mod keys;
 mod tokens;
 

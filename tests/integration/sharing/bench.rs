@@ -185,7 +185,10 @@ fn control(
             })
         }),
         operator: OperatorToken::new("the-operators-own-token"),
-        recorder: Arc::new(move |record| records.lock().unwrap().push(record)),
+        recorder: Arc::new(move |record| {
+            records.lock().unwrap().push(record);
+            Box::pin(async { true })
+        }),
         public_url: None,
         limits: Limits::default(),
     }

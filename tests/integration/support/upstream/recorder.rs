@@ -184,7 +184,11 @@ fn converse(mut stream: TcpStream, connection: usize, shared: &Shared) {
         if !seen.complete {
             break;
         }
-        let (wire, then) = (shared.answer)(&seen).wire();
+        let (mut wire, then) = (shared.answer)(&seen).wire();
+        if seen.method == "HEAD" {
+            let head = wire.windows(4).position(|it| it == b"\r\n\r\n").map_or(wire.len(), |at| at + 4);
+            wire.truncate(head);
+        }
         let sent = stream.write_all(&wire);
         if then == Then::Stall {
             // Until the other side or the end of the test closes the connection.

@@ -1,3 +1,0 @@
-//! How long a decision takes.
-
-fn main() {}
