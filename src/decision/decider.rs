@@ -154,7 +154,7 @@ impl Session {
         }
         let stamp = self.decider.facts.feed().stamp();
         let open = || queries.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(query, _)| query);
-        let roots = open().flat_map(|query| [query.principal.clone(), query.resource.clone()]).collect();
+        let roots = open().flat_map(|query| self.snapshot().roots(query)).collect();
         let warm = self.closures(roots, stamp).await?;
         let decisions = queries
             .iter()
@@ -170,10 +170,9 @@ impl Session {
     }
 
     fn evaluate(&self, query: &Query, warm: &Found, stamp: Option<Revision>) -> Decision {
-        let slice: Vec<&Warm> =
-            [&query.principal, &query.resource].into_iter().filter_map(|uid| warm.get(uid)).collect();
-        let closures: Vec<&Closure> = slice.iter().map(|it| &it.value).collect();
         let snapshot = &self.policies.snapshot;
+        let slice: Vec<&Warm> = snapshot.roots(query).iter().filter_map(|uid| warm.get(uid)).collect();
+        let closures: Vec<&Closure> = slice.iter().map(|it| &it.value).collect();
         let verdict = Arc::new(snapshot.evaluate(query, &closures, self.now_ms));
         if let (Some(stamp), true) = (stamp, verdict.errors.is_empty()) {
             let until_ms = snapshot.holds_until(query, &closures, self.now_ms).unwrap_or(i64::MAX);
@@ -304,8 +303,15 @@ impl Session {
     /// Decided as a set by the policies' residual where they allow it, one by one where not.
     pub async fn filter(&self, query: &Query, resources: &[Uid]) -> Result<Vec<bool>, Refused> {
         let stamp = self.decider.facts.feed().stamp();
-        let roots = std::iter::once(&query.principal).chain(resources).cloned().collect();
+        let snapshot = self.snapshot();
+        let mut roots = snapshot.roots(query);
+        roots.extend(resources.iter().cloned());
+        roots.extend(resources.iter().filter_map(|uid| snapshot.grant_of(query, uid)));
         let warm = self.closures(roots, stamp).await?;
+        let is_lent = |uid: &Uid| {
+            let grant = snapshot.grant_of(query, uid).and_then(|grant| warm.get(&grant));
+            grant.is_some_and(|grant| grant.value.exists())
+        };
         let program = self.program(query, &warm, stamp);
         let asked = |uid: &Uid| Query { resource: uid.clone(), ..query.clone() };
         let kind = query.resource.kind();
@@ -315,7 +321,8 @@ impl Session {
                 .filter(|_| uid.kind() == kind)
                 .and_then(|it| it.value.as_ref())
                 .zip(warm.get(uid))
-                .and_then(|(filter, closure)| filter.decide(&closure.value));
+                .and_then(|(filter, closure)| filter.decide(&closure.value))
+                .filter(|permitted| *permitted || !is_lent(uid));
             quick.unwrap_or_else(|| self.evaluate(&asked(uid), &warm, stamp).verdict.allowed)
         });
         Ok(decided.collect())

@@ -26,27 +26,27 @@ impl Session {
             return decisions.into_iter().next().ok_or(Refused::Nothing);
         }
         let stamp = self.decider.facts.feed().stamp();
-        let facts = self.load(&roots(&query, &overrides)?).await?;
+        let facts = self.load(&self.roots(&query, &overrides)?).await?;
         let facts =
             self.snapshot().amended(facts, &overrides).map_err(|error| Refused::Unfit(error.to_string()))?;
         let verdict = Arc::new(self.snapshot().decide(&query, &facts, self.now_ms));
         Ok(Decision { verdict, store_revision: stamp, cached: false })
     }
+
+    /// What the query needs, and whatever a stated attribute could refer to.
+    fn roots(&self, query: &Query, overrides: &Overrides) -> Result<Vec<Uid>, Refused> {
+        let mut found = BTreeSet::new();
+        overrides.values().flat_map(Map::values).for_each(|value| named(value, &mut found));
+        if found.len() > REFERENCES_MAX {
+            return Err(Refused::Unfit(format!("they refer to more than {REFERENCES_MAX} entities")));
+        }
+        found.extend(self.snapshot().roots(query));
+        Ok(found.into_iter().collect())
+    }
 }
 
 fn is_small(context: &Map<String, Json>) -> bool {
     context.is_empty() || serde_json::to_vec(context).is_ok_and(|json| json.len() <= CACHED_CONTEXT_BYTES_MAX)
-}
-
-/// Principal, resource, and whatever a stated attribute could refer to.
-fn roots(query: &Query, overrides: &Overrides) -> Result<Vec<Uid>, Refused> {
-    let mut found = BTreeSet::new();
-    overrides.values().flat_map(Map::values).for_each(|value| named(value, &mut found));
-    if found.len() > REFERENCES_MAX {
-        return Err(Refused::Unfit(format!("they refer to more than {REFERENCES_MAX} entities")));
-    }
-    found.extend([query.principal.clone(), query.resource.clone()]);
-    Ok(found.into_iter().collect())
 }
 
 /// Anything with a type and an id may turn out to be an entity; loading one too many does no harm.

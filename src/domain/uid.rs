@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 /// The unique name of an entity, as in Cedar's `Type::"id"`.
 ///
 /// Ids are bytes: case-sensitive, never normalised, never built by formatting text.
@@ -24,6 +26,8 @@ pub enum UidError {
 }
 
 impl Uid {
+    /// The type of grants.
+    pub const GRANT: &'static str = "Grant";
     /// The longest id, in bytes.
     pub const ID_BYTES_MAX: usize = 256;
 
@@ -32,6 +36,20 @@ impl Uid {
         let (kind, id) = (kind.into(), id.into());
         let fits = |part: &str| !part.is_empty() && part.len() <= Self::ID_BYTES_MAX;
         if fits(&kind) && fits(&id) { Ok(Self { kind, id }) } else { Err(UidError::Length) }
+    }
+
+    /// The grant of a device to a person: at most one, whose name follows from the two.
+    ///
+    /// A decision finds it without looking for it, and depends on it before it exists.
+    #[must_use]
+    pub fn of_grant(device: &Self, grantee: &Self) -> Self {
+        let mut hash = Sha256::new();
+        for part in [device.kind(), device.id(), grantee.kind(), grantee.id()] {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let id: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self { kind: Self::GRANT.into(), id: id.into() }
     }
 
     /// Reads `Type::id` or `Ns::Type::"id"` as a person types it on a command line.

@@ -6,17 +6,20 @@ use cedar_policy_core::ast;
 use cedar_policy_core::entities::{Entities as CoreEntities, NoEntitiesSchema, TCComputation};
 use cedar_policy_core::evaluator::Evaluator;
 use cedar_policy_core::extensions::Extensions;
+use serde_json::Value as Json;
 
 use crate::domain::{Facts, Query, Uid};
 use crate::policy::rule::Rule;
 use crate::policy::schema::Action;
 use crate::policy::snapshot::{ActionPolicies, PolicySnapshot};
 use crate::policy::time::TimeUse;
-use crate::policy::{Closure, Verdict};
+use crate::policy::{Closure, Verdict, share};
 
 impl PolicySnapshot {
     /// Decides a query over prepared facts; total: whatever goes wrong is a refusal that says so.
     ///
+    /// First by what the principal may do by himself, and if that is nothing by what he was lent, so
+    /// that a grant adds to his rights and what ends a grant takes nothing else away.
     /// `now_ms` is the decision's time in milliseconds since 1970.
     #[must_use]
     pub fn evaluate(&self, query: &Query, slice: &[&Closure], now_ms: i64) -> Verdict {
@@ -29,17 +32,26 @@ impl PolicySnapshot {
         let Some(policies) = self.by_action.get(&query.action) else {
             return Verdict::error(format!("no policy speaks of `{}`", query.action));
         };
-        match self.request(query, action, now_ms).and_then(|request| Ok((request, entities(action, slice)?)))
-        {
-            Ok((request, entities)) => verdict(policies, request, &entities),
+        let entities = match entities(action, slice) {
+            Ok(entities) => entities,
+            Err(error) => return Verdict::error(error),
+        };
+        let decide = |share| match self.request(query, action, share, now_ms) {
+            Ok(request) => verdict(policies, request, &entities),
             Err(error) => Verdict::error(error),
+        };
+        let by_himself = decide(None);
+        let is_settled = by_himself.allowed || !by_himself.errors.is_empty() || by_himself.refuse.is_some();
+        match self.grant_in(query, slice).filter(|_| !is_settled) {
+            Some(grant) => decide(Some(share::share(grant, now_ms))).after(by_himself),
+            None => by_himself,
         }
     }
 
     /// Decides a query over a snapshot of facts that nothing was prepared of.
     #[must_use]
     pub fn decide(&self, query: &Query, facts: &Facts, now_ms: i64) -> Verdict {
-        match self.closures(facts, &[query.principal.clone(), query.resource.clone()]) {
+        match self.closures(facts, &self.roots(query)) {
             Ok(closures) => self.evaluate(query, &closures.iter().collect::<Vec<_>>(), now_ms),
             Err(error) => Verdict::error(error.to_string()),
         }
@@ -54,15 +66,19 @@ impl PolicySnapshot {
             None | Some(TimeUse::Arithmetic) => Some(now_ms),
             Some(TimeUse::None) => None,
             Some(TimeUse::Boundaries) => {
-                slice.iter().flat_map(|it| it.boundaries.iter()).copied().filter(|at| *at > now_ms).min()
+                let hours = self.grant_in(query, slice).and_then(|grant| share::hours_until(grant, now_ms));
+                let stored = slice.iter().flat_map(|it| it.boundaries.iter()).copied();
+                stored.filter(|at| *at > now_ms).chain(hours).min()
             }
         }
     }
 
-    /// Whether the action's policies read the clock.
+    /// Whether the action's policies read the clock even where nothing is lent.
     #[must_use]
     pub fn reads_clock(&self, query: &Query) -> bool {
-        self.by_action.get(&query.action).is_some_and(|policies| policies.time != TimeUse::None)
+        let declared = self.vocabulary.action(&query.action).is_some_and(|action| action.declares("now"));
+        let time = self.by_action.get(&query.action).map_or(TimeUse::None, |policies| policies.time);
+        time != TimeUse::None && (declared || time == TimeUse::Arithmetic)
     }
 
     /// The request, checked as Cedar checks it; an empty context was checked when the schema was read.
@@ -70,6 +86,7 @@ impl PolicySnapshot {
         &self,
         query: &Query,
         action: &Action,
+        share: Option<Json>,
         now_ms: i64,
     ) -> Result<ast::Request, String> {
         let euid = |uid: &Uid| {
@@ -77,7 +94,7 @@ impl PolicySnapshot {
             known.ok_or_else(|| format!("the schema has no type `{}`", uid.kind())).map(ast::EntityUID::from)
         };
         let (principal, resource) = (euid(&query.principal)?, euid(&query.resource)?);
-        let context = self.vocabulary.context(action, &query.context, now_ms)?;
+        let context = self.vocabulary.context(action, &query.context, share, now_ms)?;
         self.vocabulary.check(action, &principal, &resource, &context)?;
         Ok(ast::Request::new_unchecked(
             ast::EntityUIDEntry::known(principal, None),

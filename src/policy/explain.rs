@@ -52,7 +52,7 @@ impl PolicySnapshot {
         let closures = self.closures(facts, &roots).map_err(|error| error.to_string())?;
         let closures: Vec<&Closure> = closures.iter().collect();
         let entities = evaluate::entities(action, &closures)?;
-        let request = self.request(query, action, now_ms)?;
+        let request = self.request(query, action, None, now_ms)?;
         let evaluator = Evaluator::new(request, &entities, Extensions::all_available());
         let permits = policies.set.policies().filter(|it| it.effect() == Effect::Permit);
         let mut near: Vec<NearPermit> = permits

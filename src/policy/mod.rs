@@ -9,6 +9,7 @@ mod prepared;
 mod residual;
 mod rule;
 mod schema;
+mod share;
 mod snapshot;
 mod source;
 pub mod story;

@@ -37,13 +37,14 @@ struct Unclear;
 impl PolicySnapshot {
     /// The filter of a query whose resource's id is left open, if the policies allow one.
     ///
+    /// It knows of no grants: a resource that it refuses may still be lent to the principal.
     /// Uses Cedar's type-aware partial evaluation (feature `tpe`).
     #[must_use]
     pub fn filter(&self, query: &Query, kind: &str, principal: &Closure, now_ms: i64) -> Option<Filter> {
         let vocabulary = &self.vocabulary;
         let action = vocabulary.action(&query.action)?;
         let policies = self.by_action.get(&query.action)?;
-        let context = vocabulary.context(action, &query.context, now_ms).ok()?;
+        let context = vocabulary.context(action, &query.context, None, now_ms).ok()?;
         let request = PartialRequest::new(
             PartialEntityUid::from_concrete(vocabulary.euid(&query.principal)?),
             action.uid.clone(),

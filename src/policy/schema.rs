@@ -13,6 +13,7 @@ use serde_json::{Map, Value as Json};
 use crate::domain::{ActionName, Uid};
 use crate::finding::Finding;
 use crate::policy::Source;
+use crate::policy::share::SHARE;
 use crate::policy::time::datetime_json;
 
 /// An action of the schema.
@@ -36,6 +37,13 @@ struct Kind {
     attributes: BTreeSet<String>,
     visible_by: Option<ActionName>,
     enumerated: bool,
+}
+
+impl Action {
+    /// Whether the action's context declares the attribute.
+    pub(super) fn declares(&self, attribute: &str) -> bool {
+        self.attributes.contains(attribute)
+    }
 }
 
 impl Vocabulary {
@@ -93,19 +101,22 @@ impl Vocabulary {
         Some(EntityUid::from_type_name_and_id(name, EntityId::new(uid.id())))
     }
 
-    /// The context that an action's policies see: declared attributes only, and the time if declared.
+    /// The context that an action's policies see: declared attributes only, the time if declared, and
+    /// how the resource is lent; what a caller says of that does not count.
     pub(super) fn context(
         &self,
         action: &Action,
         given: &Map<String, Json>,
+        share: Option<Json>,
         now_ms: i64,
     ) -> Result<Context, String> {
         let mut seen: Map<String, Json> = given
             .iter()
-            .filter(|(name, _)| action.attributes.contains(*name))
+            .filter(|(name, _)| *name != SHARE && action.declares(name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        if action.attributes.contains("now") && !seen.contains_key("now") {
+        seen.extend(share.map(|share| (SHARE.to_owned(), share)));
+        if action.declares("now") && !seen.contains_key("now") {
             seen.insert("now".to_owned(), datetime_json(now_ms));
         }
         if seen.is_empty() {

@@ -2,6 +2,8 @@
 
 use cedar_policy::Policy;
 use cedar_policy_core::ast;
+use cedar_policy_core::evaluator::RestrictedEvaluator;
+use cedar_policy_core::extensions::Extensions;
 
 /// How an action's policies use `context.now`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -52,14 +54,19 @@ fn collect(value: &ast::Value, found: &mut Vec<i64>) {
     }
 }
 
-/// A datetime's value, read from the arguments that would construct it again.
+/// A datetime's value; Cedar itself works it out, whichever way the datetime is written.
 fn millis_of(extension: &ast::RepresentableExtensionValue) -> Option<i64> {
-    let text = ast::RestrictedExpr::from(extension.clone()).to_string();
-    if !text.contains("datetime(") {
-        return None;
+    let call = |name: &str, args: Vec<ast::RestrictedExpr>| {
+        Some(ast::RestrictedExpr::call_extension_fn(name.parse().ok()?, args))
+    };
+    let origin = call("datetime", vec![ast::RestrictedExpr::val("1970-01-01")])?;
+    let since = call("durationSince", vec![extension.clone().into(), origin])?;
+    let millis = call("toMilliseconds", vec![since])?;
+    let evaluator = RestrictedEvaluator::new(Extensions::all_available());
+    match evaluator.interpret(millis.as_borrowed()).ok()?.value_kind() {
+        ast::ValueKind::Lit(ast::Literal::Long(millis)) => Some(*millis),
+        _ => None,
     }
-    let digits = text.split("duration(\"").nth(1)?.split("ms\"").next()?;
-    digits.parse().ok()
 }
 
 /// A datetime literal of the Cedar JSON format for an instant.

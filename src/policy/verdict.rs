@@ -24,6 +24,16 @@ impl Verdict {
         Self { errors: vec![message.into()], ..Self::default() }
     }
 
+    /// The same verdict, if it is a refusal with the reasons of the refusal before it as well.
+    pub(super) fn after(mut self, refusal: Self) -> Self {
+        if !self.allowed {
+            self.reasons.extend(refusal.reasons);
+            self.reasons.sort_unstable();
+            self.reasons.dedup();
+        }
+        self
+    }
+
     pub(super) fn missing(uid: Uid) -> Self {
         Self { missing: Some(uid), ..Self::default() }
     }

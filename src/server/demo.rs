@@ -14,12 +14,14 @@ use crate::finding::Finding;
 use crate::policy::{PolicySnapshot, Source};
 use crate::server::{Loaded, Running, StartError, load, seed};
 
-const POLICIES: [(&str, &str); 5] = [
+const POLICIES: [(&str, &str); 7] = [
     ("policies/schema.cedarschema", include_str!("../../policies/schema.cedarschema")),
     ("policies/devices.cedar", include_str!("../../policies/devices.cedar")),
+    ("policies/grants.cedar", include_str!("../../policies/grants.cedar")),
     ("policies/guardrails.cedar", include_str!("../../policies/guardrails.cedar")),
     ("policies/machines.cedar", include_str!("../../policies/machines.cedar")),
     ("policies/organizations.cedar", include_str!("../../policies/organizations.cedar")),
+    ("policies/people.cedar", include_str!("../../policies/people.cedar")),
 ];
 const ENTITIES: &str = include_str!("../../entities/family.json");
 const ROUTES: &str = include_str!("../../routes/demo.toml");
@@ -165,4 +167,22 @@ fn tour(running: &Running, issuer: &Issuer) -> Result<String, DemoError> {
     ));
     line(&format!("curl http://{}/readyz", running.control));
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_brings_all_policies_along() {
+        let mut shipped: Vec<String> = std::fs::read_dir("policies")
+            .unwrap()
+            .map(|entry| format!("policies/{}", entry.unwrap().file_name().display()))
+            .filter(|name| name.contains(".cedar"))
+            .collect();
+        let mut embedded: Vec<&str> = POLICIES.iter().map(|(name, _)| *name).collect();
+        shipped.sort();
+        embedded.sort_unstable();
+        assert_eq!(shipped, embedded);
+    }
 }

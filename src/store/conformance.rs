@@ -43,6 +43,7 @@ pub async fn check(store: &Arc<dyn Store>, seed: u64, steps: u32) -> Outcome {
     texts(store).await?;
     keys(store).await?;
     batch(store).await?;
+    grants(store).await?;
     circles(store).await?;
     writers(store).await?;
     snapshots(store).await?;
@@ -299,6 +300,25 @@ async fn batch(store: &Arc<dyn Store>) -> Outcome {
     store.apply(changes, None).await?;
     same("a batch one level deep", 1_000, store.facts_for(&roots, 1).await?.entities.len())?;
     same("a batch two levels deep", 1_001, store.facts_for(&roots, 2).await?.entities.len())
+}
+
+/// Of many grants of a device, a decision reads the one of its pair.
+async fn grants(store: &Arc<dyn Store>) -> Outcome {
+    let device = uid("Lent", "lamp")?;
+    let mut changes = vec![Change::Create(entity(device.clone(), [], json!({})))];
+    for n in 0..100 {
+        let grantee = uid("Guest", &n.to_string())?;
+        let attrs = json!({"device": reference(&device), "grantee": reference(&grantee)});
+        changes.push(Change::Create(entity(Uid::of_grant(&device, &grantee), [], attrs)));
+        changes.push(Change::Create(entity(grantee, [], json!({}))));
+    }
+    let mut world = World::default();
+    world.apply(&changes).map_err(StoreError::from)?;
+    store.apply(changes, None).await?;
+    let roots = [Uid::of_grant(&device, &uid("Guest", "7")?), device, uid("Guest", "7")?];
+    let found = sorted(&store.facts_for(&roots, 2).await?);
+    same("the entities read", 3, found.len())?;
+    same("the grant of a pair", sorted(&world.slice(&roots, 2)), found)
 }
 
 /// Two writers that would close a circle together: one of them is refused.

@@ -31,6 +31,8 @@ mod documents;
 mod faults;
 /// A whole gateway: real listeners, a real upstream, a real store.
 mod gateway;
+/// Lending one device to one person.
+mod grants;
 /// Who is asking: real keys, real key servers, and every way we know to cheat with a token.
 mod identity;
 /// Role × relation × action as one table, reviewed as a diff.

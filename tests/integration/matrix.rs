@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::sync::Arc;
 
 use cedargate::domain::{Change, Query, Uid, World};
 use cedargate::policy::PolicySnapshot;
@@ -11,7 +12,7 @@ use crate::pack::{self, uid};
 
 const SNAP: &str = "tests/matrix.snap";
 
-const DEVICE_ACTIONS: [&str; 8] = [
+const DEVICE_ACTIONS: [&str; 10] = [
     "view",
     "control",
     "view_timeline",
@@ -20,9 +21,36 @@ const DEVICE_ACTIONS: [&str; 8] = [
     "edit_auth_token",
     "erase_data",
     "delete_device",
+    "transfer",
+    "grant",
 ];
-const ORGANIZATION_ACTIONS: [&str; 5] =
-    ["view_organization", "list_devices", "search_devices", "switch_org", "provision"];
+const ORGANIZATION_ACTIONS: [&str; 12] = [
+    "view_organization",
+    "list_devices",
+    "search_devices",
+    "switch_org",
+    "provision",
+    "edit_organization",
+    "create_sub_org",
+    "delete_org",
+    "transfer_org",
+    "create_role",
+    "list_users",
+    "invite_user",
+];
+const ROLE_ACTIONS: [&str; 4] = ["view_role", "edit_role", "edit_role_permissions", "delete_role"];
+const USER_ACTIONS: [&str; 8] = [
+    "view_user",
+    "edit_user",
+    "change_role",
+    "suspend_user",
+    "activate_user",
+    "force_sign_out",
+    "transfer_user",
+    "delete_user",
+];
+const INVITATION_ACTIONS: [&str; 3] = ["view_invitation", "resend_invitation", "withdraw_invitation"];
+const GRANT_ACTIONS: [&str; 4] = ["view_grant", "accept_grant", "decline_grant", "revoke"];
 
 /// The permissions of a verb: on the organization's devices, on the own ones.
 const PERMISSIONS: [(&str, &str, &str); 8] = [
@@ -47,7 +75,7 @@ const ORGANIZATIONS: [(&str, Option<&str>); 6] = [
 ];
 
 /// Devices by what they are to the one who asks: name, organization, owner (`me`: the one who asks).
-const DEVICES: [(&str, &str, Option<&str>); 11] = [
+const DEVICES: [(&str, &str, Option<&str>); 12] = [
     ("own device", "mid", Some("me")),
     ("colleague's device", "mid", Some("colleague")),
     ("nobody's device", "mid", None),
@@ -59,6 +87,7 @@ const DEVICES: [(&str, &str, Option<&str>); 11] = [
     ("device beside", "side", None),
     ("own device beside", "side", Some("me")),
     ("own device in another tree", "far", Some("me")),
+    ("rented device", "far", Some("far")),
 ];
 
 /// Who asks: a name, a status, and the permissions of the role; `*` is all of them, `-X` all but X.
@@ -112,7 +141,9 @@ const ROLES: [(&str, &str, &[&str]); 17] = [
 #[test]
 fn the_matrix_is_as_reviewed() {
     let policies = pack::policies();
-    let mut asked: Vec<&str> = DEVICE_ACTIONS.iter().chain(&ORGANIZATION_ACTIONS).copied().collect();
+    let machines = DEVICE_ACTIONS.iter().chain(&ORGANIZATION_ACTIONS);
+    let people = ROLE_ACTIONS.iter().chain(&USER_ACTIONS).chain(&INVITATION_ACTIONS).chain(&GRANT_ACTIONS);
+    let mut asked: Vec<&str> = machines.chain(people).copied().collect();
     asked.sort_unstable();
     assert_eq!(policies.actions().map(|it| &**it).collect::<Vec<_>>(), asked, "every action has a column");
     let now = render(&policies);
@@ -147,9 +178,14 @@ fn the_policies_say_what_the_rule_set_says() {
                 let see = (has("ORG_DEVICES_VIEW") && reach) || (has("OWN_DEVICES_VIEW") && mine);
                 let may =
                     (has(organization) && reach) || (has(own) && (mine || (organization == own && reach)));
+                let lent = device == "rented device" && ["view", "control"].contains(&action);
                 let query = Query::new(me.clone(), action, uid("Device", device));
                 let verdict = pack::decide(&policies, &world, &query);
-                assert_eq!(verdict.allowed, see && may, "{permissions:?} {action} {device}: {verdict:?}");
+                assert_eq!(
+                    verdict.allowed,
+                    lent || (see && may),
+                    "{permissions:?} {action} {device}: {verdict:?}"
+                );
             }
         }
     }
@@ -176,7 +212,9 @@ fn render(policies: &PolicySnapshot) -> String {
 
 fn section(out: &mut String, who: &str, policies: &PolicySnapshot, world: &World, me: &Uid) {
     let devices = DEVICES.iter().map(|(name, ..)| (*name, uid("Device", name)));
-    table(out, who, policies, world, me, &DEVICE_ACTIONS, &devices.collect::<Vec<_>>());
+    let is_user = me.kind() == "User";
+    let actions = if is_user { &DEVICE_ACTIONS[..] } else { &DEVICE_ACTIONS[..8] };
+    table(out, who, policies, world, me, actions, &devices.collect::<Vec<_>>());
     let organizations = [
         ("own organization", "mid"),
         ("organization below", "low"),
@@ -186,7 +224,65 @@ fn section(out: &mut String, who: &str, policies: &PolicySnapshot, world: &World
         ("another tree", "far"),
     ];
     let organizations = organizations.iter().map(|(name, id)| (*name, uid("Organization", id)));
-    table(out, who, policies, world, me, &ORGANIZATION_ACTIONS, &organizations.collect::<Vec<_>>());
+    let organizations: Vec<_> = organizations.collect();
+    if !is_user {
+        return table(out, who, policies, world, me, &ORGANIZATION_ACTIONS[..5], &organizations);
+    }
+    table(out, who, policies, world, me, &ORGANIZATION_ACTIONS, &organizations);
+    let homes = [("here", "mid"), ("below", "low"), ("above", "top"), ("elsewhere", "far")];
+    let mut each = |kind: &str, what: &str, actions: &[&str]| {
+        let rows = homes.map(|(place, home)| (format!("{what} {place}"), uid(kind, home)));
+        let mut rows: Vec<(&str, Uid)> =
+            rows.iter().map(|(name, uid)| (name.as_str(), uid.clone())).collect();
+        if kind == "User" {
+            rows.push(("oneself", me.clone()));
+        }
+        table(out, who, policies, world, me, actions, &rows);
+    };
+    each("Role", "role", &ROLE_ACTIONS);
+    each("User", "person", &USER_ACTIONS);
+    each("Invitation", "invitation", &INVITATION_ACTIONS);
+    let grants = [
+        "nobody's device",
+        "device below",
+        "own device",
+        "own device above",
+        "device above",
+        "rented device",
+    ];
+    let grants = grants.map(|device| (device, grant_of(device)));
+    table(out, who, policies, world, me, &GRANT_ACTIONS, &grants);
+}
+
+/// Who was granted a device: `me` that of another tree, somebody of another tree the rest.
+fn grant_of(device: &str) -> Uid {
+    let grantee = if device == "rented device" { "me" } else { "far" };
+    Uid::of_grant(&uid("Device", device), &uid("User", grantee))
+}
+
+/// What the gateway would add, were the new owner, role and place of the same organization and no more
+/// powerful.
+fn context(action: &str, resource: &Uid) -> Json {
+    let name = |kind: &str, id: &str| json!({ "__entity": { "type": kind, "id": id } });
+    let role = name("Role", resource.id());
+    match action {
+        "transfer" => json!({ "new_owner": name("User", "me") }),
+        "grant" => json!({ "grantee": name("User", "far"), "control": true }),
+        "transfer_org" => {
+            json!({ "new_parent": name("Organization", resource.id()), "root": name("Organization", "top") })
+        }
+        "create_role" | "edit_role_permissions" => json!({ "within_own_rights": true }),
+        "delete_role" => json!({ "within_own_rights": true, "replacement": role }),
+        "invite_user" => json!({ "within_own_rights": true, "role": role }),
+        "change_role" if resource.id() == "me" => {
+            json!({ "within_own_rights": true, "role": name("Role", "mid") })
+        }
+        "change_role" => json!({ "within_own_rights": true, "role": role }),
+        "transfer_user" => {
+            json!({ "within_own_rights": true, "role": name("Role", "mid"), "organization": name("Organization", "mid") })
+        }
+        _ => json!({}),
+    }
 }
 
 fn table(
@@ -207,7 +303,9 @@ fn table(
     for (name, resource) in resources {
         write!(out, "{name:width$}").unwrap();
         for action in actions {
+            let stated = context(action, resource).as_object().unwrap().clone();
             let query = Query::new(me.clone(), *action, resource.clone());
+            let query = Query { context: Arc::new(stated), ..query };
             let verdict = pack::decide(policies, world, &query);
             assert_eq!(verdict.errors.len(), 0, "{query:?}: {verdict:?}");
             let cell = if verdict.allowed {
@@ -243,9 +341,21 @@ fn world(policies: &PolicySnapshot, status: &str, permissions: &[String]) -> Wor
         Change::Create(policies.canonical(json).unwrap())
     };
     let mut changes = Vec::new();
+    let everything: Vec<Json> = permissions_of(&["*"]).iter().map(|it| name("Permission", it)).collect();
     for (id, parent) in ORGANIZATIONS {
         let parents = parent.map(|it| name("Organization", it)).into_iter().collect();
-        changes.push(entity("Organization", id, json!({ "name": id }), parents));
+        changes.push(entity("Organization", id, json!({ "name": id, "plan": "PRO" }), parents));
+        let here = name("Organization", id);
+        changes.push(entity(
+            "Role",
+            id,
+            json!({ "organization": here, "name": "Admin" }),
+            everything.clone(),
+        ));
+        let user = json!({ "organization": here, "status": "active" });
+        changes.push(entity("User", id, user, vec![name("Role", id)]));
+        let invitation = json!({ "organization": here, "role": name("Role", id), "email": "new@example.com", "inviter": name("User", id) });
+        changes.push(entity("Invitation", id, invitation, vec![]));
     }
     let held = permissions.iter().map(|it| name("Permission", it)).collect();
     let home = name("Organization", "mid");
@@ -260,6 +370,17 @@ fn world(policies: &PolicySnapshot, status: &str, permissions: &[String]) -> Wor
             attrs["owner"] = name("User", owner);
         }
         changes.push(entity("Device", id, attrs, vec![]));
+        let grant = grant_of(id);
+        let grantee = if id == "rented device" { "me" } else { "far" };
+        let grant_attrs = json!({
+            "organization": name("Organization", organization),
+            "device": name("Device", id),
+            "grantee": name("User", grantee),
+            "granter": name("User", organization),
+            "status": "accepted",
+            "control": true,
+        });
+        changes.push(entity("Grant", grant.id(), grant_attrs, vec![]));
     }
     let mut world = World::default();
     world.apply(&changes).unwrap();

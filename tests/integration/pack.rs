@@ -8,7 +8,7 @@ use cedargate::policy::story::read_world;
 use cedargate::policy::{PolicySnapshot, Verdict};
 
 /// When tests decide: 2026-01-01T12:00:00Z.
-const NOW_MS: i64 = 1_767_268_800_000;
+pub(crate) const NOW_MS: i64 = 1_767_268_800_000;
 
 /// A path inside of the repository.
 pub(crate) fn path(inside: &str) -> PathBuf {
@@ -33,8 +33,7 @@ pub(crate) fn world(policies: &PolicySnapshot, name: &str) -> World {
 
 /// Decides as the gateway does: over the slice that the policies' level asks for.
 pub(crate) fn decide(policies: &PolicySnapshot, world: &World, query: &Query) -> Verdict {
-    let roots = [query.principal.clone(), query.resource.clone()];
-    policies.decide(query, &world.slice(&roots, policies.level()), NOW_MS)
+    policies.decide(query, &world.slice(&policies.roots(query), policies.level()), NOW_MS)
 }
 
 /// The status of a refusal: 401, 403 or 404.

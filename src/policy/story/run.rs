@@ -132,8 +132,7 @@ fn query(policies: &PolicySnapshot, world: &World, check: &Check) -> Result<Quer
 }
 
 fn decide(policies: &PolicySnapshot, world: &World, query: &Query, now_ms: i64) -> Verdict {
-    let roots = [query.principal.clone(), query.resource.clone()];
-    policies.decide(query, &world.slice(&roots, policies.level()), now_ms)
+    policies.decide(query, &world.slice(&policies.roots(query), policies.level()), now_ms)
 }
 
 /// How a refused caller is answered.

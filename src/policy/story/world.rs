@@ -27,8 +27,12 @@ pub fn read_world(policies: &PolicySnapshot, file: &str, text: &str) -> Result<W
     Ok(world)
 }
 
-/// The entity that a short or full name means: `garage`, `Device::garage`, `Device::"garage"`.
+/// The entity that a short or full name means: `garage`, `Device::garage`, `Device::"garage"`, or
+/// `Grant(garage,wife)` for the grant of the one to the other.
 pub(super) fn resolve(world: &World, name: &str) -> Result<Uid, String> {
+    if let Some((device, grantee)) = pair(name) {
+        return Ok(Uid::of_grant(&resolve(world, device)?, &resolve(world, grantee)?));
+    }
     if name.contains("::") {
         return Uid::parse(name).map_err(|error| error.to_string());
     }
@@ -38,6 +42,13 @@ pub(super) fn resolve(world: &World, name: &str) -> Result<Uid, String> {
         (Some(one), Some(other)) => Err(format!("`{name}` can be {one} or {other}: write it in full")),
         (None, _) => Err(format!("nothing in this world is called `{name}`")),
     }
+}
+
+fn pair(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("Grant(")?
+        .strip_suffix(')')?
+        .split_once(',')
+        .filter(|(device, grantee)| !device.contains('(') && !grantee.contains('('))
 }
 
 /// Makes one `[[after]]` happen.

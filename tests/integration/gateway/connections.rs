@@ -82,7 +82,7 @@ fn http2_without_tls_is_spoken_by_prior_knowledge() {
     assert_eq!(&*answers.0.1, br#"{"asked":"GET /devices/lamp"}"#);
     let seen = upstream.wait_for(2);
     assert!(seen.iter().all(|it| it.header("x-auth-subject") == Some("wife")));
-    assert_eq!(gate.records().len(), 3);
+    gate.all_records(3);
 }
 
 /// Waits until nobody listens at the address any more.

@@ -287,6 +287,19 @@ impl Gate {
         whole.map(|line| serde_json::from_str(line).expect("one JSON value in a line")).collect()
     }
 
+    /// Waits for so many records; there must never be more.
+    pub(crate) fn all_records(&self, count: usize) -> Vec<Json> {
+        let patience = Instant::now() + Duration::from_secs(20);
+        loop {
+            let records = self.records();
+            if records.len() >= count || Instant::now() > patience {
+                assert_eq!(records.len(), count);
+                return records;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Waits for the record of a request; there must never be two.
     pub(crate) fn record(&self, request_id: &str) -> Json {
         let patience = Instant::now() + Duration::from_secs(20);
