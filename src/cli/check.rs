@@ -13,7 +13,7 @@ use crate::domain::Uid;
 use crate::finding::{Finding, Severity};
 use crate::policy::story;
 use crate::policy::{EntityFile, Placed, PolicySnapshot};
-use crate::server::compile_routes;
+use crate::server::{compile_routes, doubts};
 
 /// Where stories are.
 pub(super) const STORIES: &str = "tests/stories";
@@ -120,7 +120,10 @@ impl Report {
     /// Without a schema, what names its actions and types goes unchecked.
     fn routes(&mut self, config: &Config, snapshot: Option<&PolicySnapshot>) {
         match compile_routes(config, snapshot) {
-            Ok(routes) => self.read.push(print::count(routes.all().len(), "route")),
+            Ok(routes) => {
+                self.read.push(print::count(routes.all().len(), "route"));
+                self.findings.extend(doubts(config, &routes));
+            }
             Err(found) => self.findings.extend(found),
         }
     }

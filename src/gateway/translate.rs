@@ -118,6 +118,10 @@ impl Translator<'_> {
         let payload = body::read(parts, incoming, self.limits, needed, watched).await?;
         let reading = Reading { parts, target: &target, payload: &payload };
         let route = self.choose(candidates, &reading).ok_or_else(|| unrouted(caller))?;
+        if route.creates().is_some() {
+            // A device that nobody registers would belong to nobody.
+            return Err(Refusal::Unavailable("registering what the route creates"));
+        }
         let queries = self.queries(&route, &reading, principal).await?;
         if route.rule().is_some() {
             self.refuse_other_ids(&reading, &queries)?;

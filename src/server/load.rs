@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::domain::Entity;
 use crate::finding::Finding;
-use crate::gateway::route::{Routes, Vocabulary};
+use crate::gateway::route::{Injection, Route, Routes, Vocabulary};
 use crate::policy::PolicySnapshot;
 use crate::server::seed;
 
@@ -47,6 +47,7 @@ pub(super) fn assemble(
         findings.extend(found);
         Vec::new()
     });
+    doubts(&config, &routes).iter().for_each(|doubt| tracing::warn!("{doubt}"));
     if findings.is_empty() {
         Ok(Loaded { config, snapshot: Arc::new(snapshot), routes, entities, embedded: false })
     } else {
@@ -60,16 +61,34 @@ pub(crate) fn compile_routes(
     snapshot: Option<&PolicySnapshot>,
 ) -> Result<Routes, Vec<Finding>> {
     let vocabulary = snapshot.map(vocabulary);
-    let routes = Routes::compile(&config.origin, &config.routes, vocabulary.as_ref())?;
-    let unserved = routes.all().iter().filter(|route| route.creates().is_some());
-    let found: Vec<Finding> = unserved
-        .map(|route| {
-            let message = format!("`creates` of `{}` cannot be served yet", route.pattern());
-            Finding::error(config.origin.name.clone(), message)
-                .with_help("register devices with `cedargate import`")
-        })
-        .collect();
-    if found.is_empty() { Ok(routes) } else { Err(found) }
+    Routes::compile(&config.origin, &config.routes, vocabulary.as_ref())
+}
+
+/// What a route map asks for and this version refuses at run time, or does more strictly.
+pub(crate) fn doubts(config: &Config, routes: &Routes) -> Vec<Finding> {
+    let doubt = |route: &Route, what: &str, help: &str| {
+        Finding::warning(config.origin.name.clone(), format!("`{}`: {what}", route.pattern())).with_help(help)
+    };
+    let mut found = Vec::new();
+    for route in routes.all() {
+        if route.creates().is_some() {
+            let help = "register devices with `cedargate import`, and leave the route out";
+            found.push(doubt(route, "`creates` cannot be served yet, so its requests are refused", help));
+        }
+        if route.inject().iter().any(|(_, injected)| matches!(injected, Injection::DeviceSecret(_))) {
+            let help = "inject a fixed value, or leave the route out";
+            found.push(doubt(
+                route,
+                "secrets of devices are not kept yet, so its requests are refused",
+                help,
+            ));
+        }
+        if route.is_per_item() {
+            let help = "expect the whole batch to be refused when one item is";
+            found.push(doubt(route, "`per_item` is not served yet: every item must be permitted", help));
+        }
+    }
+    found
 }
 
 /// The names that a route map may use.

@@ -27,8 +27,8 @@ use crate::server::listen::ConnectionLimits;
 use crate::store::Store;
 use crate::telemetry;
 
-pub(crate) use load::compile_routes;
 pub use load::{Loaded, load};
+pub(crate) use load::{compile_routes, doubts};
 pub use run::{RunError, run_demo, run_serve};
 
 /// Why a deployment that was checked does not run.
