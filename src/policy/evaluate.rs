@@ -41,8 +41,10 @@ impl PolicySnapshot {
             Err(error) => Verdict::error(error),
         };
         let by_himself = decide(None);
-        let is_settled = by_himself.allowed || !by_himself.errors.is_empty() || by_himself.refuse.is_some();
-        match self.grant_in(query, slice).filter(|_| !is_settled) {
+        if by_himself.is_settled() {
+            return by_himself;
+        }
+        match self.grant_in(query, slice) {
             Some(grant) => decide(Some(share::share(grant, now_ms))).after(by_himself),
             None => by_himself,
         }
@@ -109,11 +111,12 @@ impl PolicySnapshot {
 ///
 /// Each policy is asked, for the verdict names all that decided and all that failed.
 fn verdict(policies: &ActionPolicies, request: ast::Request, entities: &CoreEntities) -> Verdict {
+    let context = request.context().cloned().unwrap_or_else(ast::Context::empty);
     let evaluator = Evaluator::new(request, entities, Extensions::all_available());
     let mut errors: Vec<Arc<str>> = Vec::new();
     let (mut permits, mut forbids): (Vec<&Rule>, Vec<&Rule>) = (Vec::new(), Vec::new());
     for rule in &policies.rules {
-        match rule.holds(&evaluator) {
+        match rule.holds(&evaluator, &context) {
             Ok(true) if rule.forbids => forbids.push(rule),
             Ok(true) => permits.push(rule),
             Ok(false) => {}
