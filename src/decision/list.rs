@@ -48,13 +48,14 @@ impl Session {
     ) -> Option<bool> {
         let filter = filter.filter(|_| uid.kind() == query.resource.kind());
         let by_himself = filter.zip(warm.get(uid)).and_then(|(filter, it)| filter.decide(&it.value));
-        match (by_himself, self.snapshot().grant_of(query, uid)) {
-            (Some(true), _) => return Some(true),
-            (Some(false), None) => return Some(false),
-            (Some(false), Some(_)) if !lent => return None,
-            (Some(false), Some(grant)) if !warm.get(&grant).is_some_and(|it| it.value.exists()) => {
-                return Some(false);
-            }
+        if by_himself == Some(true) {
+            return by_himself;
+        }
+        let grant = self.snapshot().grant_of(query, uid);
+        let is_lent = || grant.as_ref().is_some_and(|it| warm.get(it).is_some_and(|it| it.value.exists()));
+        match by_himself {
+            Some(_) if grant.is_some() && !lent => return None,
+            Some(_) if !is_lent() => return Some(false),
             _ => {}
         }
         let asked = Query { resource: uid.clone(), ..query.clone() };

@@ -37,7 +37,7 @@ impl PolicySnapshot {
             Err(error) => return Verdict::error(error),
         };
         let decide = |share| match self.request(query, action, share, now_ms) {
-            Ok(request) => verdict(policies, request, &entities),
+            Ok(request) => verdict(policies, query.principal.kind(), request, &entities),
             Err(error) => Verdict::error(error),
         };
         let by_himself = decide(None);
@@ -109,13 +109,13 @@ impl PolicySnapshot {
 
 /// What Cedar's authorizer answers: a forbid that holds wins, and nothing holds by itself.
 ///
-/// Each policy is asked, for the verdict names all that decided and all that failed.
-fn verdict(policies: &ActionPolicies, request: ast::Request, entities: &CoreEntities) -> Verdict {
+/// Each policy that can be about such a principal is asked, for the verdict names all that decided and all that failed.
+fn verdict(policies: &ActionPolicies, kind: &str, request: ast::Request, entities: &CoreEntities) -> Verdict {
     let context = request.context().cloned().unwrap_or_else(ast::Context::empty);
     let evaluator = Evaluator::new(request, entities, Extensions::all_available());
     let mut errors: Vec<Arc<str>> = Vec::new();
     let (mut permits, mut forbids): (Vec<&Rule>, Vec<&Rule>) = (Vec::new(), Vec::new());
-    for rule in &policies.rules {
+    for rule in policies.rules.iter().filter(|rule| rule.is_about(kind)) {
         match rule.holds(&evaluator, &context) {
             Ok(true) if rule.forbids => forbids.push(rule),
             Ok(true) => permits.push(rule),

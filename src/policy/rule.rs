@@ -1,5 +1,6 @@
 //! One policy with its condition put together once; Cedar's own authorizer does that for each question.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cedar_policy::{Effect, Policy, pst};
@@ -14,12 +15,14 @@ pub(super) struct Rule {
     pub(super) forbids: bool,
     policy: ast::Policy,
     condition: ast::Expr,
+    /// The types of principal that it can be about, by its scope.
+    principals: BTreeSet<String>,
     /// The context attribute without which the condition is false: the `x` of `when { context has x && … }`.
     needs: Option<String>,
 }
 
 impl Rule {
-    pub(super) fn new(policy: &Policy, text: &PolicyText) -> Self {
+    pub(super) fn new(policy: &Policy, text: &PolicyText, principals: BTreeSet<String>) -> Self {
         let core: &ast::Policy = policy.as_ref();
         Self {
             id: text.id.clone(),
@@ -27,8 +30,14 @@ impl Rule {
             forbids: policy.effect() == Effect::Forbid,
             condition: core.condition(),
             policy: core.clone(),
+            principals,
             needs: needs(policy),
         }
+    }
+
+    /// Whether the policy can be about a principal of this type at all.
+    pub(super) fn is_about(&self, kind: &str) -> bool {
+        self.principals.contains(kind)
     }
 
     /// Whether the policy holds for the evaluator's request; Cedar's reason where that cannot be said.
