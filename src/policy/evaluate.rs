@@ -157,3 +157,6 @@ pub(super) fn entities(action: &Action, slice: &[&Closure]) -> Result<CoreEntiti
         .add_entities(gathered, unchecked, TCComputation::AssumeAlreadyComputed, Extensions::all_available())
         .map_err(|error| format!("the facts do not fit together: {error}"))
 }
+
+#[cfg(test)]
+mod tests;
