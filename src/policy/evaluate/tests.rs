@@ -57,7 +57,7 @@ fn grant(device: &Uid, grantee: &Uid, granter: &Uid, number: usize) -> Json {
             "grantee": refer(grantee),
             "granter": refer(granter),
             "status": if number % 4 == 3 { "offered" } else { "accepted" },
-            "control": number % 2 == 0,
+            "control": number.is_multiple_of(2),
         },
         "parents": [],
     })
