@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use cedargate::cli::{Cli, run};
 use clap::Parser;
 
-/// Costs a request a twentieth less than the system's (docs/performance.md).
+/// Costs a request a tenth less than the system's (docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -30,8 +30,8 @@ use crate::world::{WARM, fill, fill_up, uid, view};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Decisions and closures are remembered, or neither is.
-const ALL: u64 = 2_000_000;
+/// As many decisions and entities are remembered as by default.
+const ALL: u64 = 100_000;
 /// The most that one group of figures adds to, in nanoseconds: see issue 2, item 12.
 const CACHED: f64 = 1_000.0;
 const UNCACHED: f64 = 10_000.0;

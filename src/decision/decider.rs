@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
-use crate::decision::cache::{self, FilterKey, Stamped, Tables};
+use crate::decision::cache::{self, Stamped, Tables};
 use crate::decision::{Ask, Decision, Exempt, Permitted, Refused, is_unauthenticated};
 use crate::domain::{Facts, Query, Revision, Uid};
 use crate::policy::{Closure, PolicySnapshot, Verdict};
@@ -25,9 +25,9 @@ pub struct Limits {
     pub load_timeout: Duration,
 }
 
-struct Policies {
-    number: u64,
-    snapshot: Arc<PolicySnapshot>,
+pub(super) struct Policies {
+    pub(super) number: u64,
+    pub(super) snapshot: Arc<PolicySnapshot>,
 }
 
 /// Decides over one fact source, under the newest policies.
@@ -35,7 +35,7 @@ pub struct Decider {
     policies: ArcSwap<Policies>,
     replaced: AtomicU64,
     pub(super) facts: Arc<dyn FactSource>,
-    tables: Tables,
+    pub(super) tables: Tables,
     runtime: Handle,
     limits: Limits,
 }
@@ -77,14 +77,17 @@ impl Decider {
 /// One request's view: one policy set, one time.
 pub struct Session {
     pub(super) decider: Arc<Decider>,
-    policies: Arc<Policies>,
+    pub(super) policies: Arc<Policies>,
     pub(super) now_ms: i64,
 }
 
+/// Most of what is asked a principal may do by himself, and then nobody looks for a grant.
+pub(super) const BY_HIMSELF_THEN_LENT: [bool; 2] = [false, true];
+
 /// A closure with its slots, warm or just loaded.
-type Warm = Arc<Stamped<Closure>>;
+pub(super) type Warm = Arc<Stamped<Closure>>;
 /// Closures by their roots.
-type Found = HashMap<Uid, Warm, foldhash::fast::RandomState>;
+pub(super) type Found = HashMap<Uid, Warm, foldhash::fast::RandomState>;
 
 impl Session {
     /// The revision of the pinned policies.
@@ -154,19 +157,26 @@ impl Session {
 
     /// Every query's decision, denials included.
     pub async fn answers(&self, queries: &[Query]) -> Result<Vec<Decision>, Refused> {
-        let known: Vec<Option<Decision>> = queries.iter().map(|query| self.cached(query)).collect();
-        if known.iter().all(Option::is_some) {
-            return Ok(known.into_iter().flatten().collect());
+        let mut decisions: Vec<Option<Decision>> = queries.iter().map(|query| self.cached(query)).collect();
+        for lent in BY_HIMSELF_THEN_LENT {
+            let open = queries.iter().zip(&decisions).filter(|(_, decision)| decision.is_none());
+            let roots: Vec<Uid> = open.flat_map(|(query, _)| self.slice_roots(query, lent)).collect();
+            if roots.is_empty() {
+                break;
+            }
+            let stamp = self.decider.facts.feed().stamp();
+            let warm = self.closures(roots, stamp).await?;
+            for (query, decision) in queries.iter().zip(&mut decisions) {
+                if decision.is_none() {
+                    *decision = self.evaluate(query, &warm, stamp, lent);
+                }
+            }
         }
-        let stamp = self.decider.facts.feed().stamp();
-        let open = || queries.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(query, _)| query);
-        let roots = open().flat_map(|query| self.snapshot().roots(query)).collect();
-        let warm = self.closures(roots, stamp).await?;
-        let decisions = queries
-            .iter()
-            .zip(known)
-            .map(|(query, known)| known.unwrap_or_else(|| self.evaluate(query, &warm, stamp)));
-        Ok(decisions.collect())
+        Ok(decisions.into_iter().flatten().collect())
+    }
+
+    pub(super) fn slice_roots(&self, query: &Query, lent: bool) -> Vec<Uid> {
+        if lent { self.snapshot().roots(query) } else { self.snapshot().own_roots(query) }
     }
 
     fn cached(&self, query: &Query) -> Option<Decision> {
@@ -175,17 +185,28 @@ impl Session {
         Some(Decision { verdict: hit.value.clone(), store_revision: Some(hit.stamp), cached: true })
     }
 
-    fn evaluate(&self, query: &Query, warm: &Found, stamp: Option<Revision>) -> Decision {
+    /// The decision; `None` without the grant where one could change it.
+    pub(super) fn evaluate(
+        &self,
+        query: &Query,
+        warm: &Found,
+        stamp: Option<Revision>,
+        lent: bool,
+    ) -> Option<Decision> {
         let snapshot = &self.policies.snapshot;
-        let slice: Vec<&Warm> = snapshot.roots(query).iter().filter_map(|uid| warm.get(uid)).collect();
+        let slice: Vec<&Warm> =
+            self.slice_roots(query, lent).iter().filter_map(|uid| warm.get(uid)).collect();
         let closures: Vec<&Closure> = slice.iter().map(|it| &it.value).collect();
         let verdict = Arc::new(snapshot.evaluate(query, &closures, self.now_ms));
+        if !lent && !verdict.is_settled() && snapshot.grant_of(query, &query.resource).is_some() {
+            return None;
+        }
         if let (Some(stamp), true) = (stamp, verdict.errors.is_empty()) {
             let until_ms = snapshot.holds_until(query, &closures, self.now_ms).unwrap_or(i64::MAX);
             let slots = slice.iter().flat_map(|it| it.slots.iter().copied()).collect();
             self.keep_decision(query, verdict.clone(), stamp, slots, until_ms);
         }
-        Decision { verdict, store_revision: stamp, cached: false }
+        Some(Decision { verdict, store_revision: stamp, cached: false })
     }
 
     fn keep_decision(
@@ -205,7 +226,7 @@ impl Session {
     }
 
     /// The closures of all roots as of `stamp` or newer, from the cache or in one load.
-    async fn closures(&self, roots: Vec<Uid>, stamp: Option<Revision>) -> Result<Found, Refused> {
+    pub(super) async fn closures(&self, roots: Vec<Uid>, stamp: Option<Revision>) -> Result<Found, Refused> {
         let Decider { tables, facts, .. } = &*self.decider;
         let mut found: Found = Found::with_capacity_and_hasher(roots.len(), Default::default());
         let mut cold: HashSet<Uid> = HashSet::new();
@@ -309,68 +330,6 @@ impl Session {
         let stamp = self.decider.facts.feed().stamp();
         let warm = self.closures(vec![principal.clone()], stamp).await?;
         Ok(warm.get(principal).and_then(|it| it.value.attribute_ms(name)))
-    }
-
-    /// For each resource, all of `query.resource`'s type: may the query's action be done on it?
-    ///
-    /// Decided as a set by the policies' residual where they allow it, one by one where not.
-    pub async fn filter(&self, query: &Query, resources: &[Uid]) -> Result<Vec<bool>, Refused> {
-        let stamp = self.decider.facts.feed().stamp();
-        let snapshot = self.snapshot();
-        let mut roots = snapshot.roots(query);
-        roots.extend(resources.iter().cloned());
-        roots.extend(resources.iter().filter_map(|uid| snapshot.grant_of(query, uid)));
-        let warm = self.closures(roots, stamp).await?;
-        let is_lent = |uid: &Uid| {
-            let grant = snapshot.grant_of(query, uid).and_then(|grant| warm.get(&grant));
-            grant.is_some_and(|grant| grant.value.exists())
-        };
-        let program = self.program(query, &warm, stamp);
-        let asked = |uid: &Uid| Query { resource: uid.clone(), ..query.clone() };
-        let kind = query.resource.kind();
-        let decided = resources.iter().map(|uid| {
-            let quick = program
-                .as_ref()
-                .filter(|_| uid.kind() == kind)
-                .and_then(|it| it.value.as_ref())
-                .zip(warm.get(uid))
-                .and_then(|(filter, closure)| filter.decide(&closure.value))
-                .filter(|permitted| *permitted || !is_lent(uid));
-            quick.unwrap_or_else(|| self.evaluate(&asked(uid), &warm, stamp).verdict.allowed)
-        });
-        Ok(decided.collect())
-    }
-
-    fn program(
-        &self,
-        query: &Query,
-        warm: &Found,
-        stamp: Option<Revision>,
-    ) -> Option<Arc<Stamped<Option<crate::policy::Filter>>>> {
-        let Decider { tables, facts, .. } = &*self.decider;
-        let principal = warm.get(&query.principal).filter(|it| it.value.exists())?;
-        let kind: Arc<str> = query.resource.kind().into();
-        let key = FilterKey { query: query.clone(), kind };
-        if let Some(hit) = stamp
-            .and_then(|_| cache::get(&tables.filters, &key, facts.feed(), self.policies.number, self.now_ms))
-        {
-            return Some(hit);
-        }
-        let snapshot = &self.policies.snapshot;
-        let value = snapshot.filter(query, &key.kind, &principal.value, self.now_ms);
-        let until_ms = snapshot.holds_until(query, &[&principal.value], self.now_ms).unwrap_or(i64::MAX);
-        let made = Arc::new(Stamped {
-            value,
-            policies: self.policies.number,
-            stamp: stamp.unwrap_or_default(),
-            as_of: principal.as_of,
-            slots: principal.slots.clone(),
-            until_ms: if snapshot.reads_clock(query) { self.now_ms } else { until_ms },
-        });
-        if stamp.is_some() && made.until_ms > self.now_ms {
-            cache::put(&tables.filters, key, made.clone(), facts.feed());
-        }
-        Some(made)
     }
 }
 

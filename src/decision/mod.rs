@@ -2,6 +2,7 @@
 
 mod cache;
 mod decider;
+mod list;
 mod stated;
 mod watch;
 

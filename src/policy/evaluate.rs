@@ -37,12 +37,14 @@ impl PolicySnapshot {
             Err(error) => return Verdict::error(error),
         };
         let decide = |share| match self.request(query, action, share, now_ms) {
-            Ok(request) => verdict(policies, request, &entities),
+            Ok(request) => verdict(policies, query.principal.kind(), request, &entities),
             Err(error) => Verdict::error(error),
         };
         let by_himself = decide(None);
-        let is_settled = by_himself.allowed || !by_himself.errors.is_empty() || by_himself.refuse.is_some();
-        match self.grant_in(query, slice).filter(|_| !is_settled) {
+        if by_himself.is_settled() {
+            return by_himself;
+        }
+        match self.grant_in(query, slice) {
             Some(grant) => decide(Some(share::share(grant, now_ms))).after(by_himself),
             None => by_himself,
         }
@@ -107,13 +109,14 @@ impl PolicySnapshot {
 
 /// What Cedar's authorizer answers: a forbid that holds wins, and nothing holds by itself.
 ///
-/// Each policy is asked, for the verdict names all that decided and all that failed.
-fn verdict(policies: &ActionPolicies, request: ast::Request, entities: &CoreEntities) -> Verdict {
+/// Each policy that can be about such a principal is asked, for the verdict names all that decided and all that failed.
+fn verdict(policies: &ActionPolicies, kind: &str, request: ast::Request, entities: &CoreEntities) -> Verdict {
+    let context = request.context().cloned().unwrap_or_else(ast::Context::empty);
     let evaluator = Evaluator::new(request, entities, Extensions::all_available());
     let mut errors: Vec<Arc<str>> = Vec::new();
     let (mut permits, mut forbids): (Vec<&Rule>, Vec<&Rule>) = (Vec::new(), Vec::new());
-    for rule in &policies.rules {
-        match rule.holds(&evaluator) {
+    for rule in policies.rules.iter().filter(|rule| rule.is_about(kind)) {
+        match rule.holds(&evaluator, &context) {
             Ok(true) if rule.forbids => forbids.push(rule),
             Ok(true) => permits.push(rule),
             Ok(false) => {}
@@ -154,3 +157,6 @@ pub(super) fn entities(action: &Action, slice: &[&Closure]) -> Result<CoreEntiti
         .add_entities(gathered, unchecked, TCComputation::AssumeAlreadyComputed, Extensions::all_available())
         .map_err(|error| format!("the facts do not fit together: {error}"))
 }
+
+#[cfg(test)]
+mod tests;

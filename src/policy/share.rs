@@ -17,16 +17,24 @@ const QUARTER_MINUTES: i64 = 15;
 const MINUTE_MS: i64 = 60_000;
 
 impl PolicySnapshot {
-    /// The entities whose closures a decision needs: principal, resource, those that the context
-    /// refers to, and the grant of the resource to the principal where the action knows grants.
+    /// The entities whose closures a decision needs: [`own_roots`](Self::own_roots), and the grant of
+    /// the resource to the principal where the action knows grants.
     #[must_use]
     pub fn roots(&self, query: &Query) -> Vec<Uid> {
+        let mut roots = self.own_roots(query);
+        roots.extend(self.grant_of(query, &query.resource));
+        roots
+    }
+
+    /// The entities that say what the principal may do by himself: principal, resource, and those that
+    /// the context refers to.
+    #[must_use]
+    pub fn own_roots(&self, query: &Query) -> Vec<Uid> {
         let mut roots = vec![query.principal.clone(), query.resource.clone()];
         let mut named = BTreeSet::new();
         let stated = query.context.iter().filter(|(name, _)| *name != SHARE);
         stated.for_each(|(_, value)| references(value, &mut named));
         roots.extend(named.into_iter().take(CONTEXT_ENTITIES_MAX));
-        roots.extend(self.grant_of(query, &query.resource));
         roots
     }
 
@@ -40,8 +48,10 @@ impl PolicySnapshot {
 
     /// The closure of that grant, if there is one.
     pub(super) fn grant_in<'a>(&self, query: &Query, slice: &[&'a Closure]) -> Option<&'a Closure> {
+        let mut grants = slice.iter().copied().filter(|it| it.exists() && it.root().kind() == Uid::GRANT);
+        let first = grants.next()?;
         let uid = self.grant_of(query, &query.resource)?;
-        slice.iter().copied().find(|closure| *closure.root() == uid && closure.exists())
+        std::iter::once(first).chain(grants).find(|closure| *closure.root() == uid)
     }
 }
 

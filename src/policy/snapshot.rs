@@ -1,6 +1,6 @@
 //! One immutable set of schema and policies: loaded whole, validated strictly, or not at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -286,14 +286,14 @@ fn by_action(
         vocabulary.actions.keys().map(|name| (name.clone(), ActionPolicies::default())).collect();
     for policy in set.policies() {
         let time = TimeUse::of(policy);
-        let applies: std::collections::BTreeSet<_> =
-            policy.get_valid_request_envs(&vocabulary.schema).map(|env| env.action().clone()).collect();
+        let mut applies: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+        for env in policy.get_valid_request_envs(&vocabulary.schema) {
+            applies.entry(env.action().clone()).or_default().insert(env.principal().to_string());
+        }
         for (name, action) in &vocabulary.actions {
-            if applies.contains(&action.uid)
-                && let Some(policies) = by_action.get_mut(name)
-            {
+            if let Some((principals, policies)) = applies.remove(&action.uid).zip(by_action.get_mut(name)) {
                 policies.set.add(policy.clone()).map_err(|error| error.to_string())?;
-                policies.rules.extend(texts.get(policy.id()).map(|text| Rule::new(policy, text)));
+                policies.rules.extend(texts.get(policy.id()).map(|text| Rule::new(policy, text, principals)));
                 policies.time = policies.time.max(time);
             }
         }

@@ -24,6 +24,11 @@ impl Verdict {
         Self { errors: vec![message.into()], ..Self::default() }
     }
 
+    /// Whether a grant could change nothing: it only adds to what the principal may do by himself.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.allowed || !self.errors.is_empty() || self.refuse.is_some() || self.missing.is_some()
+    }
+
     /// The same verdict, if it is a refusal with the reasons of the refusal before it as well.
     pub(super) fn after(mut self, refusal: Self) -> Self {
         if !self.allowed {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::pack::uid;
 
-const PERMISSIONS: [&str; 10] = [
+const PERMISSIONS: [&str; 11] = [
     "ORG_SWITCH",
     "ORG_VIEW",
     "ORG_DEVICES_VIEW",
@@ -17,6 +17,7 @@ const PERMISSIONS: [&str; 10] = [
     "SET_AUTH_TOKEN",
     "PROVISION_DEVICES",
     "ORG_DEVICE_DATA_DELETE",
+    "DEVICE_TRANSFER",
 ];
 
 /// A repeatable source of choices (SplitMix64).
@@ -62,7 +63,11 @@ impl Random {
 /// A random query; one that fits the schema mostly.
 pub(crate) fn query(random: &mut Random, policies: &PolicySnapshot) -> Query {
     let actions: Vec<_> = policies.actions().collect();
-    let action = actions[random.below(actions.len())].clone();
+    let action = match random.below(3) {
+        0 => "view".into(),
+        1 => "control".into(),
+        _ => actions[random.below(actions.len())].clone(),
+    };
     let resource = random.resource();
     Query::new(random.principal(), action, resource)
 }
@@ -87,7 +92,7 @@ fn any(random: &mut Random, kind: &str, number: usize) -> Entity {
             entity(name, json!({ "name": "o" }), above.into_iter().collect())
         }
         "Role" => {
-            let held = PERMISSIONS.iter().filter(|_| random.below(2) == 0);
+            let held = PERMISSIONS.iter().filter(|_| random.below(4) > 0);
             let held = held.map(|it| uid("Permission", it)).collect();
             entity(name, json!({ "organization": home, "name": "r" }), held)
         }
@@ -103,6 +108,19 @@ fn any(random: &mut Random, kind: &str, number: usize) -> Entity {
             }
             entity(name, attrs, Vec::new())
         }
+        "Grant" => {
+            let (device, grantee) = (random.one("Device", 8), random.one("User", 6));
+            let status = ["accepted", "accepted", "accepted", "offered"][random.below(4)];
+            let attrs = json!({
+                "organization": home,
+                "device": refer(&device),
+                "grantee": refer(&grantee),
+                "granter": refer(&random.one("User", 6)),
+                "status": status,
+                "control": random.below(2) == 0,
+            });
+            entity(Uid::of_grant(&device, &grantee), attrs, Vec::new())
+        }
         "DeviceToken" => {
             let device = random.one("Device", 8);
             entity(name, json!({ "device": refer(&device) }), Vec::new())
@@ -111,8 +129,15 @@ fn any(random: &mut Random, kind: &str, number: usize) -> Entity {
     }
 }
 
-const KINDS: [(&str, usize); 6] =
-    [("Organization", 4), ("Role", 4), ("User", 6), ("Device", 8), ("OAuthClient", 2), ("DeviceToken", 2)];
+const KINDS: [(&str, usize); 7] = [
+    ("Organization", 4),
+    ("Role", 4),
+    ("User", 6),
+    ("Device", 8),
+    ("Grant", 96),
+    ("OAuthClient", 2),
+    ("DeviceToken", 2),
+];
 
 /// The world that histories begin with.
 pub(crate) fn start() -> Vec<Change> {
@@ -123,7 +148,8 @@ pub(crate) fn start() -> Vec<Change> {
 
 /// A random change, one that cannot be made now and then; few removals, for ids do not come back.
 pub(crate) fn change(random: &mut Random) -> Change {
-    let (kind, count) = KINDS[random.below(KINDS.len())];
+    // Half of the changes are about grants: few of them come into force.
+    let (kind, count) = KINDS[if random.below(2) == 0 { 4 } else { random.below(KINDS.len()) }];
     let number = random.below(count);
     let entity = any(random, kind, number);
     match random.below(60) {
