@@ -9,7 +9,11 @@ pub enum Change {
     Put(Entity),
     /// Creates the entity; fails when it exists.
     Create(Entity),
-    /// Removes the entity; its id is never given out again.
+    /// Creates the entity, also under an id that a removed one had; fails when it exists.
+    ///
+    /// For ids that can only mean the same again: an account at the issuer, the pair of a grant.
+    Renew(Entity),
+    /// Removes the entity; its id is not given out to anything else.
     Remove(Uid),
 }
 
@@ -18,7 +22,7 @@ impl Change {
     #[must_use]
     pub fn uid(&self) -> &Uid {
         match self {
-            Self::Put(entity) | Self::Create(entity) => &entity.uid,
+            Self::Put(entity) | Self::Create(entity) | Self::Renew(entity) => &entity.uid,
             Self::Remove(uid) => uid,
         }
     }
@@ -27,7 +31,7 @@ impl Change {
 /// Why a change cannot happen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
-    /// `Create` of an entity that exists.
+    /// `Create` or `Renew` of an entity that exists.
     #[error("{0} exists already")]
     Exists(Uid),
     /// `Remove` of an entity that does not exist.

@@ -25,10 +25,14 @@ impl World {
 
     fn apply_one(&mut self, change: &Change) -> Result<(), ChangeError> {
         match change {
-            Change::Create(entity) if self.entities.contains_key(&entity.uid) => {
+            Change::Create(entity) | Change::Renew(entity) if self.entities.contains_key(&entity.uid) => {
                 Err(ChangeError::Exists(entity.uid.clone()))
             }
             Change::Create(entity) | Change::Put(entity) => self.put(entity),
+            Change::Renew(entity) => {
+                self.removed.remove(&entity.uid);
+                self.put(entity)
+            }
             Change::Remove(uid) => match self.entities.remove(uid) {
                 Some(_) => {
                     self.removed.insert(uid.clone());

@@ -154,7 +154,13 @@ impl Operation for Offer {
             }
         }
         let items: Vec<Json> = made.iter().map(described).collect();
-        let changes = made.iter().map(|it| Change::Put(it.write())).collect();
+        let stands = |it: &Grant| known.standing.iter().flatten().any(|standing| standing.uid == it.uid);
+        // The name follows from the pair, so one that went with an account may come back with it.
+        let changes = made.iter().map(|it| match stands(it) {
+            true => Change::Put(it.write()),
+            false => Change::Renew(it.write()),
+        });
+        let changes = changes.collect();
         Ok(Plan { changes, answer: json!({ "items": items }), secret: None })
     }
 }

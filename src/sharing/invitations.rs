@@ -215,12 +215,14 @@ pub struct Accept {
 pub struct Accepting {
     invitation: Option<Invitation>,
     invitee: Option<User>,
+    /// Whether whoever accepts had an account that was deleted.
+    is_returning: bool,
 }
 
 impl Operation for Accept {
     type Known = Accepting;
 
-    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Accepting, Failure> {
+    async fn known(&self, reader: &Reader<'_>, actor: &Actor) -> Result<Accepting, Failure> {
         let invitation = match Uid::new(Invitation::KIND, self.secret.invitation()) {
             Ok(uid) => reader.invitation(&uid).await?,
             Err(_) => None,
@@ -229,7 +231,11 @@ impl Operation for Accept {
             Some(it) => reader.user(&it.invitee).await?,
             None => None,
         };
-        Ok(Accepting { invitation, invitee })
+        let is_returning = match &actor.uid {
+            Some(uid) => reader.is_removed(uid).await?,
+            None => false,
+        };
+        Ok(Accepting { invitation, invitee, is_returning })
     }
 
     fn rule(&self, _: &Actor, _: &Accepting) -> Rule {
@@ -252,11 +258,16 @@ impl Operation for Accept {
         }
         let mut member = pending.clone().renamed(uid.clone());
         member.status = Status::Active;
+        if known.is_returning {
+            // Tokens and keys of the account that was deleted stay dead.
+            member.signed_out_at = Some(moment.now_ms);
+        }
         (invitation.outcome, invitation.invitee) = (Outcome::Accepted, uid);
         // The address passes from the one to the other, so the first goes first.
         let changes = match is_same {
             true => vec![Change::Put(member.write())],
-            false => vec![Change::Remove(pending.uid.clone()), Change::Create(member.write())],
+            // Whoever was deleted here may come back under the issuer's name for him: nothing of him was left.
+            false => vec![Change::Remove(pending.uid.clone()), Change::Renew(member.write())],
         };
         let changes = changes.into_iter().chain([Change::Put(invitation.write())]).collect();
         Ok(Plan { changes, answer: people::described(&member), secret: None })

@@ -41,6 +41,9 @@ const ATTEMPTS_MAX: u32 = 16;
 /// How long news from another process may take.
 const HEARD_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long an operation waits for those before it.
+const TURN_WITHIN: Duration = Duration::from_secs(10);
+
 /// The bounds of sharing.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -189,7 +192,8 @@ impl Sharing {
         mut operation: O,
         circumstances: Circumstances,
     ) -> Result<Done, Failure> {
-        let _turn = self.turn.lock().await;
+        let waiting = tokio::time::timeout(TURN_WITHIN, self.turn.lock());
+        let _turn = waiting.await.map_err(|_| Failure::Busy)?;
         for _ in 0..ATTEMPTS_MAX {
             match self.attempt(actor.clone(), operation, &circumstances).await {
                 Err((again, Failure::Store(StoreError::Conflict(_)))) => operation = again,
@@ -252,9 +256,26 @@ impl Sharing {
         };
         let failure = match open {
             Ok(open) if open.iter().any(|it| it.verdict.allowed) => Failure::Conflict(Conflict::Destination),
-            _ => Failure::Refused { query: query.map(Box::new), refused },
+            _ => Failure::Refused {
+                refused: self.told(session, query.as_ref(), refused).await,
+                query: query.map(Box::new),
+            },
         };
         Err((asked.operation, failure))
+    }
+
+    /// Who may do the first of several things knows what he named, whatever of the rest is hidden from him.
+    async fn told(&self, session: &Session, first: Option<&Query>, refused: Refused) -> Refused {
+        match (refused, first) {
+            (Refused::Hidden(decision), Some(first)) => {
+                let answered = session.answers(std::slice::from_ref(first)).await;
+                match answered.is_ok_and(|it| it.iter().any(|it| it.verdict.allowed)) {
+                    true => Refused::Forbidden(decision),
+                    false => Refused::Hidden(decision),
+                }
+            }
+            (refused, _) => refused,
+        }
     }
 
     async fn carry_out<O: Operation>(

@@ -123,6 +123,11 @@ impl Reader<'_> {
         self.referring_behind(Invitation::KIND, "organization", organization, &behind).await
     }
 
+    /// Whether there was an entity of this name, and it was removed.
+    pub async fn is_removed(&self, uid: &Uid) -> Result<bool, Failure> {
+        Ok(self.store.is_removed(uid).await?)
+    }
+
     /// The pinned time, in Unix milliseconds.
     #[must_use]
     pub fn now_ms(&self) -> i64 {
@@ -195,7 +200,7 @@ impl Reader<'_> {
     /// Checks everything that would be written against the schema.
     pub(super) fn check(&self, changes: &[Change]) -> Result<(), Failure> {
         for change in changes {
-            if let Change::Put(entity) | Change::Create(entity) = change {
+            if let Change::Put(entity) | Change::Create(entity) | Change::Renew(entity) = change {
                 let fits = self.session.snapshot().canonical(entity.to_json());
                 fits.map_err(|reason| Conflict::Invalid(format!("it does not fit the schema: {reason}")))?;
             }

@@ -196,7 +196,10 @@ impl Operation for EditPermissions {
         let after = known.role.as_ref().and_then(|role| self.edit.apply(&role.permissions).ok());
         // A contradiction gives nothing; the plan says what is wrong with it.
         let within = after.is_none_or(|after| actor.holds(&after));
-        actor.may_with("edit_role_permissions", &self.role, [("within_own_rights", Some(within.into()))])
+        let ask =
+            |role| actor.query("edit_role_permissions", role, [("within_own_rights", Some(within.into()))]);
+        let below = known.role.iter().flat_map(|role| self.below(known, role)).map(|it| &it.uid);
+        Rule::Cedar(std::iter::once(&self.role).chain(below).filter_map(ask).collect())
     }
 
     fn subject(&self) -> Option<&Uid> {
@@ -207,11 +210,10 @@ impl Operation for EditPermissions {
         let role = known.role()?;
         let after = Role { permissions: self.edit.apply(&role.permissions)?, ..role.clone() };
         let mut changed = vec![after.clone()];
-        for below in known.named(&role.name).filter(|it| it.uid != role.uid) {
+        for below in self.below(known, role) {
             let permissions = match self.push {
-                Push::None => continue,
                 Push::Changed => self.edit.apply(&below.permissions)?,
-                Push::Overwrite => after.permissions.clone(),
+                Push::Overwrite | Push::None => after.permissions.clone(),
             };
             changed.push(Role { permissions, ..below.clone() });
         }
@@ -223,6 +225,14 @@ impl Operation for EditPermissions {
             answer: described(&after),
             secret: None,
         })
+    }
+}
+
+impl EditPermissions {
+    /// The roles below that change too.
+    fn below<'a>(&self, known: &'a Everywhere, role: &'a Role) -> impl Iterator<Item = &'a Role> {
+        let is_pushed = self.push != Push::None;
+        known.named(&role.name).filter(move |it| is_pushed && it.uid != role.uid)
     }
 }
 
@@ -270,11 +280,12 @@ impl Operation for Delete {
     }
 
     fn rule(&self, actor: &Actor, known: &Replacing) -> Rule {
-        let within = actor.gives(known.replacement.as_ref());
+        let given = known.replacement.iter().flat_map(|it| known.everywhere.named(&it.name));
+        let within = known.replacement.is_some() && { given }.all(|it| actor.holds(&it.permissions));
         actor.may_with(
             "delete_role",
             &self.role,
-            [("replacement", to(&self.replacement)), ("within_own_rights", within)],
+            [("replacement", to(&self.replacement)), ("within_own_rights", Some(within.into()))],
         )
     }
 

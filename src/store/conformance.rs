@@ -143,6 +143,7 @@ impl Random {
         Ok(match self.below(10) {
             0 => Change::Remove(self.uid()?),
             1..4 => Change::Create(self.entity()?),
+            4 => Change::Renew(self.entity()?),
             _ => Change::Put(self.entity()?),
         })
     }
@@ -234,6 +235,9 @@ async fn texts(store: &Arc<dyn Store>) -> Outcome {
     user(&bob, json!("ann@example.com")).await?;
     store.apply(vec![Change::Remove(bob)], None).await?;
     same("the owner of a removed entity's text", None, find("ann@example.com").await?)?;
+    for (name, expected) in [("bob", true), ("ann", false), ("nobody", false), ("b\0b", false)] {
+        same("whether it was removed", expected, store.is_removed(&uid("User", name)?).await?)?;
+    }
     same("a text with NUL", None, find("ann\0").await?)?;
     user(&uid("User", "cy")?, json!("ann@example.com")).await.map(|_| ()).map_err(Into::into)
 }

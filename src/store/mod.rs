@@ -66,6 +66,9 @@ pub trait Store: FactSource {
     /// The entity that a unique text belongs to; ASCII letters match in either case.
     fn find<'a>(&'a self, kind: &'a str, attr: &'a str, value: &'a str) -> Pending<'a, Option<Uid>>;
 
+    /// Whether there was an entity of this name, and it was removed.
+    fn is_removed<'a>(&'a self, uid: &'a Uid) -> Pending<'a, bool>;
+
     /// API keys in the order of their ids, from behind `after`, revoked ones included.
     fn keys<'a>(&'a self, after: Option<&'a str>, limit: u32) -> Pending<'a, Vec<ApiKey>>;
 

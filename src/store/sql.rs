@@ -11,7 +11,7 @@ use crate::domain::{Change, Entity, Facts, Revision, Uid};
 use crate::store::dialect::Dialect;
 use crate::store::lease::{Keeper, Lease, Own};
 use crate::store::rows;
-use crate::store::write::Work;
+use crate::store::write::{self, Work};
 use crate::store::{ApiKey, FactSource, Feed, Options, Pending, Store, StoreError, sqlite};
 
 const KEY_COLUMNS: &str =
@@ -269,6 +269,16 @@ impl Store for SqlStore {
 
     fn find<'a>(&'a self, kind: &'a str, attr: &'a str, value: &'a str) -> Pending<'a, Option<Uid>> {
         Box::pin(self.core.within(self.core.find(kind, attr, value)))
+    }
+
+    fn is_removed<'a>(&'a self, uid: &'a Uid) -> Pending<'a, bool> {
+        Box::pin(self.core.within(async {
+            if rows::has_nul(uid) {
+                return Ok(false);
+            }
+            let mut connection = self.core.pool.acquire().await?;
+            Ok(write::presence(&mut connection, uid).await?.is_removed)
+        }))
     }
 
     fn keys<'a>(&'a self, after: Option<&'a str>, limit: u32) -> Pending<'a, Vec<ApiKey>> {

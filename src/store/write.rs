@@ -138,12 +138,17 @@ impl Core {
         if rows::has_nul(uid) {
             return Err(StoreError::Nul(uid.clone()));
         }
-        let (exists, removed) = presence(connection, uid).await?;
+        let Presence { exists, is_removed: removed } = presence(connection, uid).await?;
         match change {
-            Change::Create(_) if exists => Err(ChangeError::Exists(uid.clone()).into()),
+            Change::Create(_) | Change::Renew(_) if exists => Err(ChangeError::Exists(uid.clone()).into()),
             Change::Put(_) | Change::Create(_) if removed => Err(ChangeError::Reused(uid.clone()).into()),
             Change::Remove(_) if !exists => Err(ChangeError::Missing(uid.clone()).into()),
             Change::Put(entity) | Change::Create(entity) => self.put(connection, rev, entity, exists).await,
+            Change::Renew(entity) => {
+                let unearth = "DELETE FROM tombstone WHERE kind = $1 AND id = $2";
+                named(unearth, uid).execute(&mut *connection).await?;
+                self.put(connection, rev, entity, exists).await
+            }
             Change::Remove(_) => {
                 let bury = "INSERT INTO tombstone (kind, id, rev) VALUES ($1, $2, $3)";
                 named(bury, uid).bind(rows::to_db(rev)).execute(&mut *connection).await?;
@@ -218,11 +223,16 @@ fn named(text: &'static str, uid: &Uid) -> Query {
 }
 
 /// Whether the entity exists, and whether it was removed.
-async fn presence(connection: &mut AnyConnection, uid: &Uid) -> Result<(bool, bool), StoreError> {
+pub(super) struct Presence {
+    exists: bool,
+    pub(super) is_removed: bool,
+}
+
+pub(super) async fn presence(connection: &mut AnyConnection, uid: &Uid) -> Result<Presence, StoreError> {
     let text = "SELECT (SELECT COUNT(*) FROM entity WHERE kind = $1 AND id = $2), \
                        (SELECT COUNT(*) FROM tombstone WHERE kind = $1 AND id = $2)";
     let row = named(text, uid).fetch_one(connection).await?;
-    Ok((row.try_get::<i64, _>(0)? > 0, row.try_get::<i64, _>(1)? > 0))
+    Ok(Presence { exists: row.try_get::<i64, _>(0)? > 0, is_removed: row.try_get::<i64, _>(1)? > 0 })
 }
 
 /// Removes what is derived from the document.

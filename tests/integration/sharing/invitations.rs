@@ -145,3 +145,27 @@ async fn of_a_token_only_the_hash_is_kept() {
     let stored = format!("{:?}", bench.store.page(None, None, 1_000).await.unwrap());
     assert!(stored.contains("mother@example.com") && !stored.contains(secret));
 }
+
+/// A deleted person may be invited again, keeps the issuer's name for him, and finds nothing of before.
+#[tokio::test]
+async fn whoever_was_deleted_may_come_back_with_nothing() {
+    let bench = Bench::start().await;
+    let offer = json!({ "device": "lamp", "emails": ["wife@example.com"] });
+    let grant = bench.done("dad", "POST", "/api/v1/grants", offer.clone()).await;
+    let grant = format!("/api/v1/grants/{}", grant["items"][0]["id"].as_str().unwrap());
+    bench.done("wife", "POST", &format!("{grant}/accept"), Value::Null).await;
+    let key = bench.done("wife", "POST", "/api/v1/keys", json!({ "name": "mine" })).await;
+    let key = key["key"].as_str().unwrap().to_owned();
+    assert!(bench.may("wife", "view", "lamp").await && bench.may("wife", "view", "garage").await);
+    bench.done("dad", "DELETE", "/api/v1/users/wife", Value::Null).await;
+    let made = bench.done("dad", "POST", ALL, invite("wife@example.com")).await;
+    let member = bench.done("wife", "POST", ACCEPT, token(&made)).await;
+    assert_eq!((&member["id"], &member["status"]), (&json!("wife"), &json!("active")));
+    assert!(!bench.may("wife", "view", "lamp").await && !bench.may("wife", "view", "garage").await);
+    assert_eq!(bench.get(&key, "/api/v1/me").await.0, 401);
+    bench.expect(&[("wife", "GET", &grant, Value::Null, 404, "no-such-resource")]).await;
+    bench.done("dad", "POST", "/api/v1/grants", offer).await;
+    assert!(!bench.may("wife", "view", "lamp").await);
+    bench.done("wife", "POST", &format!("{grant}/accept"), Value::Null).await;
+    assert!(bench.may("wife", "view", "lamp").await);
+}

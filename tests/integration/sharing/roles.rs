@@ -194,3 +194,44 @@ async fn the_people_of_a_deleted_role_get_another() {
     assert_eq!(wife["role"], json!("home/guest"));
     assert!(!bench.may("wife", "view", "garage").await);
 }
+
+/// Who does not reach the organizations below changes nothing there, neither by pushing nor by replacing.
+#[tokio::test]
+async fn nobody_changes_roles_that_he_does_not_reach() {
+    let bench = Bench::start().await;
+    bench.done("dad", "POST", "/api/v1/organizations", json!({ "parent": "home", "name": "Below" })).await;
+    let held = ["ROLE_EDIT", "ROLE_DELETE", "OWN_DEVICES_VIEW", "OWN_DEVICES_CONTROL"];
+    let role = json!({ "organization": "home", "name": "Manager", "permissions": held });
+    let made = bench.done("dad", "POST", "/api/v1/roles", role).await;
+    bench.done("dad", "PUT", "/api/v1/users/wife/role", json!({ "role": made["id"] })).await;
+    let path = "/api/v1/roles/home%2Fuser/permissions";
+    let change = |push: &str| json!({ "remove": ["OWN_DEVICES_CONTROL"], "push": push });
+    bench
+        .expect(&[
+            ("wife", "PATCH", path, change("overwrite"), 403, "forbidden"),
+            ("wife", "PATCH", path, change("changed"), 403, "forbidden"),
+            ("wife", "PATCH", path, change("none"), 200, ""),
+        ])
+        .await;
+}
+
+/// Below, the role that replaces another one may hold more than the same one does at the top.
+#[tokio::test]
+async fn replacing_a_role_hands_out_nothing_more_than_held() {
+    let bench = Bench::start().await;
+    let below = json!({ "parent": "home", "name": "Below" });
+    let below = bench.done("dad", "POST", "/api/v1/organizations", below).await;
+    let roles = format!("/api/v1/organizations/{}/roles", below["id"].as_str().unwrap());
+    let roles = bench.done("dad", "GET", &roles, Value::Null).await;
+    let guest = roles["items"].as_array().unwrap().iter().find(|it| it["name"] == "Guest").unwrap();
+    let guest = guest["id"].as_str().unwrap().replace('/', "%2F");
+    let more = json!({ "add": ["DEVICE_TRANSFER"] });
+    bench.done("dad", "PATCH", &format!("/api/v1/roles/{guest}/permissions"), more).await;
+    let held = ["ROLE_DELETE", "ROLE_EDIT", "OWN_DEVICES_VIEW"];
+    let role = json!({ "organization": "home", "name": "Manager", "permissions": held });
+    let made = bench.done("dad", "POST", "/api/v1/roles", role).await;
+    bench.done("dad", "PUT", "/api/v1/users/wife/role", json!({ "role": made["id"] })).await;
+    let path = "/api/v1/roles/home%2Fuser?replacement=home%2Fguest";
+    bench.expect(&[("wife", "DELETE", path, Value::Null, 403, "forbidden")]).await;
+    bench.expect(&[("dad", "DELETE", path, Value::Null, 204, "")]).await;
+}
