@@ -3,12 +3,13 @@
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use foldhash::quality::RandomState;
 use tokio::sync::watch;
 
 use crate::domain::{Revision, Uid};
+use crate::store::clock::since_start;
 
 const SLOTS: usize = 65_536;
 const ALWAYS: u64 = u64::MAX;
@@ -24,9 +25,8 @@ pub struct Feed {
     slots: Box<[AtomicU64]>,
     hasher: RandomState,
     head: AtomicU64,
-    /// Nanoseconds after `origin` until which other processes wait for us before they answer.
+    /// Nanoseconds since the host started until which other processes wait for us before they answer.
     trusted_until: AtomicU64,
-    origin: Instant,
     /// What a revision is short of its stamp; also the turn of whoever publishes.
     offset: Mutex<u64>,
     news: watch::Sender<Revision>,
@@ -51,7 +51,6 @@ impl Feed {
             hasher: RandomState::default(),
             head: AtomicU64::new(0),
             trusted_until: AtomicU64::new(trusted_until),
-            origin: Instant::now(),
             offset: Mutex::new(0),
             news: watch::Sender::new(0),
         }
@@ -86,7 +85,7 @@ impl Feed {
         match self.trusted_until.load(Ordering::Acquire) {
             ALWAYS => true,
             NEVER => false,
-            until => nanos(self.origin.elapsed()) < until,
+            until => nanos(since_start()) < until,
         }
     }
 
@@ -131,9 +130,9 @@ impl Feed {
         self.news.subscribe()
     }
 
-    /// Trusts the feed until `instant`.
-    pub fn trust_until(&self, instant: Instant) {
-        let until = nanos(instant.saturating_duration_since(self.origin)).clamp(NEVER, ALWAYS - 1);
+    /// Trusts the feed until that time since the host started.
+    pub(super) fn trust_until(&self, since_start: Duration) {
+        let until = nanos(since_start).clamp(NEVER, ALWAYS - 1);
         self.trusted_until.store(until, Ordering::Release);
     }
 
@@ -213,11 +212,11 @@ mod tests {
         let feed = Feed::leased();
         assert_eq!(feed.stamp(), None);
         assert!(!feed.is_current(9, &[]));
-        feed.trust_until(Instant::now() + Duration::from_secs(60));
+        feed.trust_until(since_start() + Duration::from_secs(60));
         assert_eq!(feed.stamp(), Some(0));
-        feed.trust_until(Instant::now());
+        feed.trust_until(since_start());
         assert_eq!(feed.stamp(), None);
-        feed.trust_until(Instant::now() + Duration::from_secs(60));
+        feed.trust_until(since_start() + Duration::from_secs(60));
         feed.distrust();
         assert!(!feed.is_current(9, &[]));
     }

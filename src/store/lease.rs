@@ -5,7 +5,7 @@
 //! has just renewed and waits until a later round confirms the change.
 
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::{AnyPool, Row};
 use tokio::sync::Mutex;
@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::domain::{Revision, Uid};
+use crate::store::clock::since_start;
 use crate::store::dialect::Dialect;
 use crate::store::{Feed, Options, StoreError, rows};
 
@@ -36,7 +37,7 @@ pub(super) struct Lease {
     nonce: String,
     /// The revision that other processes know us to have seen.
     confirmed: Option<Revision>,
-    renewed: Option<Instant>,
+    renewed: Option<Duration>,
 }
 
 /// The last transaction that this process committed, and published without waiting for a round.
@@ -124,9 +125,9 @@ impl Lease {
 
     /// Renews if it is time, reads what is new, then trusts; says whether others wait for us.
     async fn round(&mut self) -> Result<bool, StoreError> {
-        let noted = Instant::now();
+        let noted = since_start();
         let is_due = self.confirmed != Some(self.cursor)
-            || self.renewed.is_none_or(|at| noted.saturating_duration_since(at) >= self.length / 6);
+            || self.renewed.is_none_or(|at| noted.saturating_sub(at) >= self.length / 6);
         if is_due {
             self.renew().await?;
         }

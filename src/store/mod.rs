@@ -1,5 +1,6 @@
 //! Where entities live: the only SQL, over SQLite and PostgreSQL alike.
 
+mod clock;
 pub mod conformance;
 mod dialect;
 mod error;
