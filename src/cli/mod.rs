@@ -8,6 +8,7 @@ mod import;
 mod key;
 mod place;
 mod print;
+mod routes;
 mod serve;
 mod test;
 
@@ -49,6 +50,9 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Key(key::Command),
+    /// Make a route map
+    #[command(subcommand)]
+    Routes(routes::Command),
 }
 
 /// How a command answers.
@@ -110,6 +114,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
         Command::Key(command) => key::run(command),
+        Command::Routes(command) => routes::run(command),
     };
     match outcome {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
