@@ -1,9 +1,10 @@
 //! A control listener with the sharing API over the family's world, and a client for it.
 
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use cedargate::control::{AskedRecord, Control, Limits, OperatorToken, Readiness, Unidentified};
+use cedargate::audit::{Log, LogOptions, Overflow, Sink};
+use cedargate::control::{Control, Limits, OperatorToken, Readiness, Unidentified};
 use cedargate::decision::{self, Decider};
 use cedargate::domain::{Change, Uid};
 use cedargate::identity::{
@@ -37,7 +38,16 @@ pub(crate) struct Bench {
     base: String,
     client: Client,
     pub(crate) store: Arc<dyn Store>,
-    records: Arc<Mutex<Vec<AskedRecord>>>,
+    pub(crate) log: Arc<Log>,
+    lines: Arc<Mutex<Vec<u8>>>,
+}
+
+/// A log in memory, with so many places.
+fn log(places: usize) -> (Arc<Log>, Arc<Mutex<Vec<u8>>>) {
+    let lines = Arc::<Mutex<Vec<u8>>>::default();
+    let overflow = Overflow::Block(Duration::from_millis(100));
+    let options = LogOptions { queue_records_max: places, overflow };
+    (Arc::new(Log::start(Sink::Memory(lines.clone()), options).unwrap()), lines)
 }
 
 fn snapshot() -> Arc<PolicySnapshot> {
@@ -51,8 +61,17 @@ impl Bench {
         Self::over("sqlite::memory:", sharing::Limits::default()).await
     }
 
+    /// The same, with room for so many records.
+    pub(crate) async fn with_places(places: usize) -> Self {
+        Self::build("sqlite::memory:", sharing::Limits::default(), places).await
+    }
+
     /// Over any store; an empty one is given the family's world.
     pub(crate) async fn over(url: &str, limits: sharing::Limits) -> Self {
+        Self::build(url, limits, LogOptions::default().queue_records_max).await
+    }
+
+    async fn build(url: &str, limits: sharing::Limits, places: usize) -> Self {
         let store = open(url, Options { replica: true, ..Options::default() }).await.unwrap();
         let snapshot = snapshot();
         if store.page(None, None, 1).await.unwrap().is_empty() {
@@ -64,12 +83,12 @@ impl Bench {
         let bounds =
             decision::Limits { decisions: 1_000, closures: 1_000, load_timeout: Duration::from_secs(10) };
         let decider = Decider::new(snapshot, facts, Handle::current(), bounds);
-        let records = Arc::<Mutex<Vec<AskedRecord>>>::default();
-        let control = control(&store, &decider, records.clone(), limits);
+        let (log, lines) = log(places);
+        let control = control(&store, &decider, log.clone(), limits);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, control.router()).await.unwrap() });
-        Self { base, client: Client::builder().no_proxy().build().unwrap(), store, records }
+        Self { base, client: Client::builder().no_proxy().build().unwrap(), store, log, lines }
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -140,8 +159,25 @@ impl Bench {
         }
     }
 
-    pub(crate) fn records(&self) -> Vec<AskedRecord> {
-        self.records.lock().unwrap().clone()
+    /// All records so far.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        let lines = self.lines.lock().unwrap();
+        let whole = lines.split_inclusive(|it| *it == b'\n').filter(|it| it.ends_with(b"\n"));
+        whole.map(|line| serde_json::from_slice(line).unwrap()).collect()
+    }
+
+    /// Waits for the record of a request; there must never be two.
+    pub(crate) async fn record(&self, request_id: &str) -> Value {
+        let patience = Instant::now() + Duration::from_secs(20);
+        loop {
+            let mut found = self.records();
+            found.retain(|record| record["request_id"] == request_id);
+            match found.len() {
+                0 if Instant::now() < patience => tokio::time::sleep(Duration::from_millis(5)).await,
+                1 => return found.remove(0),
+                count => panic!("{count} records of `{request_id}`"),
+            }
+        }
     }
 }
 
@@ -162,7 +198,7 @@ pub(crate) async fn read(response: Response) -> (u16, Value) {
 fn control(
     store: &Arc<dyn Store>,
     decider: &Arc<Decider>,
-    records: Arc<Mutex<Vec<AskedRecord>>>,
+    log: Arc<Log>,
     limits: sharing::Limits,
 ) -> Control {
     let book = Arc::new(Book { store: store.clone(), decider: decider.clone() });
@@ -190,10 +226,8 @@ fn control(
             })
         }),
         operator: OperatorToken::new("the-operators-own-token"),
-        recorder: Arc::new(move |record| {
-            records.lock().unwrap().push(record);
-            Box::pin(async { true })
-        }),
+        recorder: Arc::new(|_| Box::pin(async { true })),
+        log,
         public_url: None,
         limits: Limits::default(),
     }

@@ -8,6 +8,7 @@ mod invitations;
 mod keys;
 mod organizations;
 mod people;
+mod records;
 mod repeats;
 mod roles;
 mod stories;
