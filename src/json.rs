@@ -12,6 +12,15 @@ pub use elements::{Element, ElementError, Elements};
 /// How deep arrays and objects may nest.
 pub const DEPTH_MAX: usize = 64;
 
+/// Whether a terminal or a reader of lines acts upon the character instead of showing it.
+///
+/// Viewers break lines at U+0085, U+2028 and U+2029 too, and obey terminal controls and direction marks.
+#[must_use]
+pub fn is_acted_upon(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
 /// Reads one JSON value; an object that names a key twice is an error at any depth.
 ///
 /// Parsers disagree on which of two equal keys wins, so a body that has them can be decided one way and

@@ -2,11 +2,24 @@
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use serde_json::json;
 
 /// The header that carries a request's id in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id that a client may give.
+const ID_BYTES_MAX: usize = 128;
+
+/// The id that the client gave its request, if it can be written anywhere.
+#[must_use]
+pub fn given_id(headers: &HeaderMap) -> Option<String> {
+    let mut given = headers.get_all(REQUEST_ID).iter();
+    let id = given.next()?.to_str().ok()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '-');
+    let fits = (1..=ID_BYTES_MAX).contains(&id.len()) && id.chars().all(plain) && given.next().is_none();
+    fits.then(|| id.to_owned())
+}
 
 /// A refusal as the client sees it; it never names a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use serde_json::ser::{CompactFormatter, Formatter};
 use uuid::Uuid;
 
 use crate::domain::{ActionName, Revision, Uid};
+use crate::json::is_acted_upon;
 
 /// The longest text of a field, in bytes; longer text is cut.
 const TEXT_BYTES_MAX: usize = 1024;
@@ -179,8 +180,7 @@ impl<T: Display> Serialize for Cut<T> {
 
 /// JSON in which no text can end the line or turn it around for a reader.
 ///
-/// JSON itself escapes only U+0000 to U+001F; viewers also break lines at U+0085, U+2028 and U+2029,
-/// and obey terminal controls and direction marks.
+/// JSON itself escapes only U+0000 to U+001F.
 struct OneLine(CompactFormatter);
 
 impl Formatter for OneLine {
@@ -188,9 +188,10 @@ impl Formatter for OneLine {
         if fragment.bytes().all(|byte| byte < 0x7f) {
             return self.0.write_string_fragment(out, fragment);
         }
-        for part in fragment.split_inclusive(is_tricky) {
+        for part in fragment.split_inclusive(is_acted_upon) {
             match part.char_indices().next_back() {
-                Some((at, last)) if is_tricky(last) => {
+                // All of these are below U+FFFF, so one escape is enough.
+                Some((at, last)) if is_acted_upon(last) => {
                     self.0.write_string_fragment(out, part.get(..at).unwrap_or_default())?;
                     write!(out, "\\u{:04x}", u32::from(last))?;
                 }
@@ -199,12 +200,6 @@ impl Formatter for OneLine {
         }
         Ok(())
     }
-}
-
-/// All of these are below U+FFFF, so one escape is enough.
-fn is_tricky(c: char) -> bool {
-    matches!(c, '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

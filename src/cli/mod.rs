@@ -8,6 +8,7 @@ mod import;
 mod key;
 mod place;
 mod print;
+mod remote;
 mod routes;
 mod serve;
 mod test;
@@ -50,6 +51,20 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Key(key::Command),
+    /// Say who you are, and what you may do here
+    Me(remote::Me),
+    /// Make a tree with its first administrator, as the operator
+    Setup(remote::SetUp),
+    /// Organizations, over the control API
+    Org(remote::Org),
+    /// Roles and their permissions, over the control API
+    Role(remote::Role),
+    /// People and invitations, over the control API
+    User(remote::User),
+    /// Devices, over the control API
+    Device(remote::Device),
+    /// Devices lent to people, over the control API
+    Grant(remote::Grant),
     /// Make a route map
     #[command(subcommand)]
     Routes(routes::Command),
@@ -114,6 +129,13 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
         Command::Key(command) => key::run(command),
+        Command::Me(args) => args.run(),
+        Command::Setup(args) => args.run(),
+        Command::Org(group) => group.run(),
+        Command::Role(group) => group.run(),
+        Command::User(group) => group.run(),
+        Command::Device(group) => group.run(),
+        Command::Grant(group) => group.run(),
         Command::Routes(command) => routes::run(command),
     };
     match outcome {
@@ -133,7 +155,7 @@ fn complain(failure: &Failure) {
     let mut err = io::stderr().lock();
     let _unwritten = match failure {
         Failure::Findings(findings) => print::findings(&mut err, findings, io::stderr().is_terminal()),
-        failure => writeln!(err, "cedargate: {failure}"),
+        failure => writeln!(err, "cedargate: {}", print::Harmless(&failure.to_string())),
     };
 }
 

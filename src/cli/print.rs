@@ -1,10 +1,12 @@
 //! What commands write: findings as people read them, values as programs do.
 
+use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value as Json;
 
 use crate::finding::Finding;
+use crate::json::is_acted_upon;
 
 /// Every finding with its place.
 pub(super) fn findings(out: &mut dyn Write, findings: &[Finding], terminal: bool) -> io::Result<()> {
@@ -25,16 +27,40 @@ pub(super) fn line(text: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{text}")
 }
 
+/// Lines that hold texts of others, on standard output.
+pub(super) fn lines(texts: &[String]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    texts.iter().try_for_each(|text| writeln!(out, "{}", Harmless(text)))
+}
+
 /// A remark on standard error, beside the answer.
 pub(super) fn remark(text: &str) -> io::Result<()> {
-    writeln!(io::stderr().lock(), "cedargate: {text}")
+    writeln!(io::stderr().lock(), "cedargate: {}", Harmless(text))
 }
 
 /// A value on standard output, indented.
 pub(super) fn json(value: &Json) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
     let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
+    // JSON itself escapes what is below U+0020; the rest stands in texts only, where an escape means the same.
+    text.chars().try_for_each(|c| match c {
+        '\n' => writeln!(out),
+        c if is_acted_upon(c) => write!(out, "\\u{:04x}", u32::from(c)),
+        c => write!(out, "{c}"),
+    })?;
     writeln!(out)
+}
+
+/// Text that does nothing to a terminal: what it would act upon is shown as `\u{1b}`.
+pub(super) struct Harmless<'a>(pub(super) &'a str);
+
+impl fmt::Display for Harmless<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match is_acted_upon(c) {
+            true => write!(f, "{}", c.escape_unicode()),
+            false => f.write_char(c),
+        })
+    }
 }
 
 /// `1 error`, `2 errors`.

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
+use crate::audit;
 use crate::control::{Control, ControlError};
 use crate::domain::Uid;
 
@@ -34,6 +35,9 @@ impl std::fmt::Debug for OperatorToken {
     }
 }
 
+/// What records call the operator.
+const OPERATOR: &str = "operator";
+
 /// An authenticated asker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Caller {
@@ -60,10 +64,12 @@ impl Control {
         if let (Some(operator), Some(given)) = (&self.operator, given)
             && operator.is(given)
         {
+            audit::note(|record| record.asked_by = Some(OPERATOR.into()));
             return Ok(Caller::Operator);
         }
         let missing = || HeaderValue::from_static(r#"Bearer realm="cedargate""#);
         let principal = (self.authenticate)(headers).await?;
+        audit::note(|record| record.principal.clone_from(&principal));
         principal.map(Caller::Principal).ok_or_else(|| ControlError::Unauthenticated(missing()))
     }
 }

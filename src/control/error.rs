@@ -90,7 +90,7 @@ impl From<Unidentified> for ControlError {
 impl From<Failure> for ControlError {
     fn from(why: Failure) -> Self {
         match why {
-            Failure::Refused { refused, .. } => Self::Denied(refused),
+            Failure::Refused(refused) => Self::Denied(refused),
             Failure::NotYours => Self::WrongCaller,
             Failure::Conflict(conflict) => Self::Conflict(conflict),
             Failure::Store(error) => {

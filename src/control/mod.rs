@@ -20,6 +20,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::audit::Log;
 use crate::decision::Decider;
 use crate::domain::{ActionName, Revision, Uid};
 use crate::sharing::Sharing;
@@ -28,6 +29,7 @@ pub use caller::OperatorToken;
 use caller::Security;
 pub use error::ControlError;
 pub use health::Readiness;
+use rim::Rim;
 
 /// A value that is still to come.
 pub type Soon<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -56,6 +58,8 @@ pub struct Control {
     pub operator: Option<OperatorToken>,
     /// Keeps the record of each asked decision; false when it cannot.
     pub recorder: Recorder,
+    /// Where each request to the sharing API has its record.
+    pub log: Arc<Log>,
     /// The base URL that clients know this listener by; without it, the one that they used.
     pub public_url: Option<String>,
     /// The bounds of a request.
@@ -78,13 +82,20 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// The most evaluations in one request.
     pub evaluations_max: usize,
+    /// The most requests under way.
+    pub requests_max: usize,
     /// How long a request may take, its body included.
     pub request_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes_max: 1024 * 1024, evaluations_max: 1_000, request_timeout: Duration::from_secs(10) }
+        Self {
+            body_bytes_max: 1024 * 1024,
+            evaluations_max: 1_000,
+            requests_max: 1024,
+            request_timeout: Duration::from_secs(10),
+        }
     }
 }
 
@@ -133,7 +144,7 @@ struct Document;
 impl Control {
     /// The routes of the control listener, ready to be served.
     pub fn router(self) -> Router {
-        let limits = self.limits.clone();
+        let rim = Arc::new(Rim::new(&self.limits, self.log.clone()));
         let routes = OpenApiRouter::with_openapi(Document::openapi())
             .routes(routes!(health::live))
             .routes(routes!(health::ready))
@@ -147,7 +158,7 @@ impl Control {
             .route("/openapi.json", get(move || std::future::ready((json, document.to_string()))))
             .fallback(async || ControlError::NotFound)
             .method_not_allowed_fallback(async || ControlError::Method)
-            .layer(axum::middleware::from_fn_with_state(limits, rim::guard))
+            .layer(axum::middleware::from_fn_with_state(rim, rim::guard))
             .with_state(Arc::new(self))
     }
 }

@@ -3,6 +3,7 @@
 mod cache;
 mod decider;
 mod list;
+mod recorded;
 mod stated;
 mod watch;
 

@@ -38,7 +38,7 @@ use crate::gateway::route::{ListFilter, Route, Routes};
 use crate::gateway::translate::{BodyLimits, Call, Opening, Translator};
 use crate::gateway::upgrade::Agreed;
 use crate::identity::{Authenticator, Caller};
-use crate::problem::REQUEST_ID;
+use crate::problem::{REQUEST_ID, given_id};
 
 /// What a deployment's workers share.
 pub struct Gateway {
@@ -122,7 +122,7 @@ impl Worker {
 
     /// Answers one request; whatever happens on the way, it is recorded.
     pub async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
-        let given = recorded::given_id(request.headers());
+        let given = given_id(request.headers());
         let Ok(mut record) = self.gateway.log.open(given.clone().unwrap_or_default()).await else {
             metrics::counter!("cedargate_requests_total", "outcome" => "unrecorded").increment(1);
             return refuse(&Refusal::Overloaded, &given.unwrap_or_default());

@@ -1,8 +1,8 @@
 //! The last verb: what a request leaves in its record, written when the answer ends or breaks off.
 
+use http::Response;
 use http::header::HeaderValue;
 use http::request::Parts;
-use http::{HeaderMap, Response};
 
 use crate::audit::{Decision as Outcome, OpenRecord};
 use crate::decision::{Ask, Decision, Session};
@@ -13,18 +13,6 @@ use crate::gateway::refusal::Refusal;
 use crate::gateway::translate::{Call, Opening};
 use crate::identity::{Caller, Method};
 use crate::problem::REQUEST_ID;
-
-/// The longest request id that a client may give.
-const ID_BYTES_MAX: usize = 128;
-
-/// The id that the client gave its request, if it can be written anywhere.
-pub(super) fn given_id(headers: &HeaderMap) -> Option<String> {
-    let mut given = headers.get_all(REQUEST_ID).iter();
-    let id = given.next()?.to_str().ok()?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '-');
-    let fits = (1..=ID_BYTES_MAX).contains(&id.len()) && id.chars().all(plain) && given.next().is_none();
-    fits.then(|| id.to_owned())
-}
 
 /// The record's own id, for a request that brought none.
 pub(super) fn own_id(record: &mut OpenRecord) -> String {
@@ -85,27 +73,17 @@ pub(super) fn note_queries(record: &mut OpenRecord, queries: &[Query]) {
 pub(super) fn note_permit(record: &mut OpenRecord, decisions: &[Decision]) {
     metrics::counter!("cedargate_requests_total", "outcome" => "allow").increment(1);
     record.note(|it| it.decision = Some(Outcome::Allow));
-    decisions.iter().for_each(|decision| note_decision(record, decision));
-}
-
-fn note_decision(record: &mut OpenRecord, decision: &Decision) {
-    record.note(|it| {
-        for reason in &decision.verdict.reasons {
-            if !it.policies.contains(reason) {
-                it.policies.push(reason.clone());
-            }
-        }
-        it.store_revision = decision.store_revision;
-        it.cached = decision.cached;
-    });
+    decisions.iter().for_each(|decision| record.note(|it| decision.note(it)));
 }
 
 pub(super) fn note_refusal(record: &mut OpenRecord, refusal: &Refusal) {
     if let Refusal::Refused(refused) = refusal
         && let Some(decision) = refused.decision()
     {
-        record.note(|it| it.policies.clear());
-        note_decision(record, decision);
+        record.note(|it| {
+            it.policies.clear();
+            decision.note(it);
+        });
         decision.verdict.errors.iter().for_each(|error| tracing::error!(%error, "a decision failed"));
     }
     if let Refusal::Upstream(cause) = refusal {

@@ -3,19 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{self, Next};
-use axum::response::IntoResponse;
 use http::HeaderMap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 use crate::audit::{Decision, Log};
 use crate::config::Config;
-use crate::control::{
-    AskedRecord, Control, ControlError, Limits, OperatorToken, Readiness, Soon, Unidentified,
-};
+use crate::control::{AskedRecord, Control, Limits, OperatorToken, Readiness, Soon, Unidentified};
 use crate::domain::Uid;
 use crate::identity::{Authenticator, Caller, Challenge};
 use crate::server::parts::Parts;
@@ -45,9 +39,14 @@ pub(super) fn router(
         operator: OperatorToken::new(config.control.operator_token.reveal()),
         recorder: recorder(parts.log.clone()),
         public_url: None,
-        limits: Limits { body_bytes_max: config.control.body_max, ..Limits::default() },
+        log: parts.log.clone(),
+        limits: Limits {
+            body_bytes_max: config.control.body_max,
+            requests_max: config.control.requests_max,
+            ..Limits::default()
+        },
     };
-    bounded(control.router(), config.control.requests_max)
+    control.router()
 }
 
 fn probe(parts: &Parts, trouble: Trouble) -> Arc<dyn Fn() -> Soon<Readiness> + Send + Sync> {
@@ -112,18 +111,4 @@ fn recorder(log: Arc<Log>) -> Arc<dyn Fn(AskedRecord) -> Soon<bool> + Send + Syn
             true
         })
     })
-}
-
-/// Refuses what is over the bound instead of letting it wait; health is always answered.
-fn bounded(router: Router, requests_max: usize) -> Router {
-    let places = Arc::new(Semaphore::new(requests_max));
-    router.layer(middleware::from_fn(move |request: Request, next: Next| {
-        let place = places.clone().try_acquire_owned();
-        async move {
-            match place {
-                Err(_) if request.uri().path() != "/healthz" => ControlError::Overloaded.into_response(),
-                _held => next.run(request).await,
-            }
-        }
-    }))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::decision::{Ask, Exempt, Refused};
+use crate::decision::{Ask, Exempt};
 use crate::domain::nouns::{Permission, Role, User, reference};
 use crate::domain::{Query, Uid};
 use crate::sharing::{Failure, Reader};
@@ -111,11 +111,6 @@ impl<O> Asked<O> {
             Rule::Operator => actor.uid.is_some(),
             Rule::Cedar(_) | Rule::Secret => actor.uid.is_none(),
         }
-    }
-
-    /// The query that a refusal is about: the first, for there is seldom another.
-    pub(super) fn refused_query(&self, _: &Refused) -> Option<Query> {
-        self.queries().first().cloned()
     }
 }
 

@@ -2,20 +2,15 @@
 
 use crate::decision::Refused;
 use crate::domain::nouns::NounError;
-use crate::domain::{ChangeError, Query, UidError};
+use crate::domain::{ChangeError, UidError};
 use crate::store::StoreError;
 
 /// Why an operation was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// It is not permitted, or could not be decided.
-    #[error("it is not permitted: {refused}")]
-    Refused {
-        /// What was asked.
-        query: Option<Box<Query>>,
-        /// The refusal.
-        refused: Refused,
-    },
+    #[error("it is not permitted: {0}")]
+    Refused(Refused),
     /// The operator acts as a member, or a member as the operator.
     #[error("this is done with other credentials: the operator sets up, members share")]
     NotYours,

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
-use crate::decision::Session;
+use crate::audit;
+use crate::decision::{Refused, Session};
 use crate::domain::nouns::{KEPT_ANSWER, reference};
 use crate::domain::{Change, Entity, Uid};
 use crate::sharing::secret::hex;
@@ -13,6 +14,8 @@ use crate::sharing::{Actor, Circumstances, Conflict, Done, Failure, Reader, Shar
 const KEPT_MS: i64 = 24 * 3_600_000;
 /// The longest answer that is kept, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// What the record of a request says whose answer was given before.
+const REPEATED: &str = "repeated";
 /// How many answers are forgotten with each that is kept.
 const FORGOTTEN_AT_ONCE: u32 = 4;
 
@@ -93,15 +96,15 @@ impl Sharing {
         if let (Some(uid), Some(user)) = (&actor.uid, &actor.user) {
             let query = actor.query("view_organization", &user.organization, []);
             let decided = session.answers(query.as_slice()).await;
-            let refused = |refused| Failure::Refused { query: None, refused };
-            for decision in decided.map_err(refused)? {
+            for decision in decided.map_err(Failure::Refused)? {
                 if decision.verdict.refuse.is_some() || decision.verdict.missing.as_ref() == Some(uid) {
-                    return Err(refused(crate::decision::Refused::Unauthenticated(decision)));
+                    return Err(Failure::Refused(Refused::Unauthenticated(decision)));
                 }
             }
         }
         let answer = text("answer").and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
         let revision = self.store.head().await?;
-        Ok(Some(Done { revision, answer, noted: Vec::new() }))
+        audit::note(|record| record.reason = Some(REPEATED.into()));
+        Ok(Some(Done { revision, answer }))
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use crate::audit;
 use crate::domain::moment::rfc3339;
 use crate::domain::{Query, Revision, Uid};
 use crate::sharing::{Conflict, Failure, Sharing};
@@ -88,13 +89,16 @@ impl Sharing {
 
     /// A key speaks for its principal, so nobody makes one for somebody else, whatever his role.
     async fn admit_owner(&self, actor: Option<&Uid>, of: &Uid, action: &str) -> Result<(), Failure> {
-        match actor {
-            None => Ok(()),
-            Some(actor) => {
-                // Whether the actor may act at all comes first: strangers learn nothing else.
-                self.admit(Query::new(actor.clone(), action, actor.clone())).await?;
-                if actor == of { Ok(()) } else { Err(Conflict::Missing.into()) }
-            }
+        if let Some(actor) = actor {
+            // Whether the actor may act at all comes first: strangers learn nothing else.
+            self.admit(Query::new(actor.clone(), action, actor.clone())).await?;
         }
+        let is_admitted = actor.is_none_or(|actor| actor == of);
+        audit::note(|record| {
+            record.action = Some(action.into());
+            record.resources = vec![of.clone()];
+            record.decision = Some(if is_admitted { audit::Decision::Allow } else { audit::Decision::Deny });
+        });
+        if is_admitted { Ok(()) } else { Err(Conflict::Missing.into()) }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::decision::{Ask, Refused};
+use crate::decision::Ask;
 use crate::domain::nouns::{Organization, Role, named, reference};
 use crate::domain::{ActionName, Context, Entity, Query, Uid};
 use crate::sharing::{Conflict, Failure, Sharing};
@@ -44,9 +44,16 @@ impl Ask for Asked {
 
 impl Sharing {
     pub(super) async fn admit(&self, query: Query) -> Result<(), Failure> {
-        match self.decider.pin().decide(Asked([query.clone()])).await {
-            Ok(_) => Ok(()),
-            Err((_, refused)) => Err(Failure::Refused { query: Some(Box::new(query)), refused }),
+        let session = self.decider.pin();
+        match session.decide(Asked([query])).await {
+            Ok(permitted) => {
+                session.note(permitted.target().queries(), Ok(permitted.decisions()));
+                Ok(())
+            }
+            Err((asked, refused)) => {
+                session.note(asked.queries(), Err(&refused));
+                Err(Failure::Refused(refused))
+            }
         }
     }
 
@@ -105,7 +112,7 @@ impl Sharing {
         let query = Query::new(actor.clone(), Arc::<str>::from(listing.view), first.uid.clone());
         let uids: Vec<Uid> = page.iter().map(|it| it.uid.clone()).collect();
         let decided = self.decider.pin().filter(&query, &uids).await;
-        decided.map_err(|refused: Refused| Failure::Refused { query: None, refused })
+        decided.map_err(Failure::Refused)
     }
 
     /// Which actions the actor may do here, given that what he hands out is within his rights.
@@ -120,8 +127,7 @@ impl Sharing {
             ..Query::new(actor.clone(), action.clone(), resource.clone())
         };
         let queries: Vec<Query> = actions.iter().map(query).collect();
-        let refused = |refused| Failure::Refused { query: None, refused };
-        let answers = session.answers(&queries).await.map_err(refused)?;
+        let answers = session.answers(&queries).await.map_err(Failure::Refused)?;
         let allowed = actions.iter().zip(answers).filter(|(_, it)| it.verdict.allowed);
         Ok(allowed.map(|(action, _)| action.to_string()).collect())
     }

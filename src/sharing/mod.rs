@@ -24,6 +24,7 @@ use serde_json::Value as Json;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
+use crate::audit;
 use crate::decision::{Ask, Decider, Permitted, Refused, Session};
 use crate::domain::{Change, Query, Revision, Uid};
 use crate::store::{Store, StoreError};
@@ -132,15 +133,6 @@ pub struct Circumstances {
     pub if_match: Option<String>,
 }
 
-/// A query with its decision, for the record.
-#[derive(Debug, Clone)]
-pub struct Noted {
-    /// What was asked.
-    pub query: Query,
-    /// How it was decided.
-    pub decision: crate::decision::Decision,
-}
-
 /// What was done.
 #[derive(Debug)]
 pub struct Done {
@@ -148,8 +140,6 @@ pub struct Done {
     pub revision: Revision,
     /// The answer.
     pub answer: Json,
-    /// What permitted it.
-    pub noted: Vec<Noted>,
 }
 
 /// Does the operations.
@@ -170,6 +160,8 @@ impl Sharing {
     }
 
     /// Decides, plans and applies, on a task of its own: a client that hangs up cannot cut it.
+    ///
+    /// What is decided goes into the current record, whose place was kept before: nothing that is done goes unrecorded.
     pub async fn perform<O: Operation>(
         self: &Arc<Self>,
         actor: Option<Uid>,
@@ -178,7 +170,7 @@ impl Sharing {
     ) -> Result<Done, Failure> {
         let sharing = Arc::clone(self);
         let work = async move { sharing.attempts(actor, operation, circumstances).await };
-        self.runtime.spawn(work).await.unwrap_or(Err(Failure::Ended))
+        self.runtime.spawn(audit::carried(work)).await.unwrap_or(Err(Failure::Ended))
     }
 
     /// The newest revision.
@@ -246,20 +238,20 @@ impl Sharing {
             return Err((asked.operation, Failure::NotYours));
         }
         let (asked, refused) = match session.decide(asked).await {
-            Ok(permitted) => return Ok(permitted),
+            Ok(permitted) => {
+                session.note(permitted.target().queries(), Ok(permitted.decisions()));
+                return Ok(permitted);
+            }
             Err(refused) => refused,
         };
-        let query = asked.refused_query(&refused);
+        session.note(asked.queries(), Err(&refused));
         let open = match (&refused, asked.operation.without_destination(actor)) {
             (Refused::Forbidden(_), Some(open)) => session.answers(&[open]).await,
             _ => Ok(Vec::new()),
         };
         let failure = match open {
             Ok(open) if open.iter().any(|it| it.verdict.allowed) => Failure::Conflict(Conflict::Destination),
-            _ => Failure::Refused {
-                refused: self.told(session, query.as_ref(), refused).await,
-                query: query.map(Box::new),
-            },
+            _ => Failure::Refused(self.told(session, asked.queries().first(), refused).await),
         };
         Err((asked.operation, failure))
     }
@@ -287,7 +279,7 @@ impl Sharing {
         circumstances: &Circumstances,
         revision: Revision,
     ) -> Result<Done, (Asked<O>, Failure)> {
-        let (asked, decisions) = permitted.into_parts();
+        let (asked, _) = permitted.into_parts();
         let moment = Moment { now_ms: session.now_ms(), limits: self.limits.clone() };
         let work = async {
             let reader = self.reader(session);
@@ -297,6 +289,10 @@ impl Sharing {
             let Plan { mut changes, mut answer, secret } = plan;
             if changes.len() > self.limits.touched_max {
                 return Err(Conflict::TooMuch(self.limits.touched_max).into());
+            }
+            if asked.queries().is_empty() {
+                let written: Vec<Uid> = changes.iter().map(|it| it.uid().clone()).collect();
+                audit::note(|record| record.resources = written);
             }
             if let Some(idempotency) = &circumstances.idempotency {
                 changes.extend(idempotency.keep(&reader, actor, &answer, moment.now_ms).await?);
@@ -308,9 +304,7 @@ impl Sharing {
             if let (Json::Object(answer), Some((name, secret))) = (&mut answer, secret) {
                 answer.insert(name.to_owned(), secret.into());
             }
-            let noted = asked.queries().iter().cloned().zip(decisions);
-            let noted = noted.map(|(query, decision)| Noted { query, decision }).collect();
-            Ok(Done { revision, answer, noted })
+            Ok(Done { revision, answer })
         };
         work.await.map_err(|failure: Failure| (asked, failure))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, MatchedPath, Query, Request};
+use axum::extract::{Query, Request};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, header};
 use serde::Deserialize;
@@ -12,7 +12,6 @@ use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 
 use crate::control::access::{check_media_type, read};
-use crate::control::rim::RequestId;
 use crate::control::{Control, ControlError};
 use crate::domain::Uid;
 use crate::sharing::{Circumstances, Idempotency, Sharing};
@@ -29,8 +28,6 @@ pub(super) struct Incoming<T> {
     pub(super) actor: Option<Uid>,
     pub(super) body: T,
     pub(super) circumstances: Circumstances,
-    pub(super) request_id: String,
-    pub(super) route: Arc<str>,
 }
 
 /// A body that must be empty.
@@ -77,7 +74,7 @@ impl Control {
         &self,
         request: Request,
     ) -> Result<Incoming<T>, ControlError> {
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let caller = self.caller(&parts.headers).await?;
         let bytes = read(body, self.limits.body_bytes_max).await?;
         let value = match bytes.is_empty() {
@@ -97,8 +94,7 @@ impl Control {
             idempotency: idempotency(&parts, &bytes)?,
             if_match: single(&parts.headers, &header::IF_MATCH)?.map(str::to_owned),
         };
-        let (request_id, route) = (request_id(&parts), route(&mut parts).await);
-        Ok(Incoming { actor: caller.uid().cloned(), body, circumstances, request_id, route })
+        Ok(Incoming { actor: caller.uid().cloned(), body, circumstances })
     }
 
     /// Reads who asks to see something, and waits for nobody: what is read is always the newest.
@@ -118,16 +114,6 @@ impl Control {
     pub(super) fn sharing(&self) -> Result<&Arc<Sharing>, ControlError> {
         self.sharing.as_ref().ok_or(ControlError::NotFound)
     }
-}
-
-fn request_id(parts: &Parts) -> String {
-    parts.extensions.get::<RequestId>().map(|it| it.0.clone()).unwrap_or_default()
-}
-
-async fn route(parts: &mut Parts) -> Arc<str> {
-    let path = MatchedPath::from_request_parts(parts, &()).await;
-    let path = path.map(|it| it.as_str().to_owned()).unwrap_or_default();
-    format!("{} {path}", parts.method).into()
 }
 
 /// The value of a header that may be sent once.

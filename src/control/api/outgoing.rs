@@ -1,69 +1,29 @@
 //! Does what was asked, records how it was decided, and answers.
 
-use std::sync::Arc;
-
 use axum::response::{IntoResponse, Response};
 use axum::{Json, body::Body};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
+use crate::audit;
 use crate::control::api::cursor::Binding;
 use crate::control::api::incoming::{Incoming, PageForm, REVISION};
-use crate::control::{AskedRecord, Control, ControlError};
-use crate::decision::Decision;
-use crate::domain::{Entity, Query, Revision, Uid};
-use crate::sharing::{Done, Failure, Listing, Operation, etag};
+use crate::control::{Control, ControlError};
+use crate::domain::{Entity, Revision, Uid};
+use crate::sharing::{Done, Listing, Operation, etag};
 
 /// How a noun is shown.
 pub(super) type Shown = fn(&Entity) -> Result<Value, ControlError>;
 
 impl Control {
-    /// Performs the operation; everything that was decided on the way is recorded.
+    /// Performs the operation; what is decided on the way goes into the request's record.
     pub(super) async fn perform<T, O: Operation>(
         &self,
         incoming: Incoming<T>,
         operation: O,
     ) -> Result<Done, ControlError> {
-        let Incoming { actor, circumstances, request_id, route, .. } = incoming;
-        let outcome = self.sharing()?.perform(actor, operation, circumstances).await;
-        let noted: Vec<(&Query, &Decision)> = match &outcome {
-            Ok(done) => done.noted.iter().map(|it| (&it.query, &it.decision)).collect(),
-            Err(Failure::Refused { query: Some(query), refused }) => {
-                refused.decision().into_iter().map(|it| (&**query, it)).collect()
-            }
-            Err(_) => Vec::new(),
-        };
-        for (query, decision) in noted {
-            let record = self.record_of(query, decision, &route, &request_id);
-            if !(self.recorder)(record).await {
-                return Err(ControlError::Unrecorded);
-            }
-        }
-        Ok(outcome?)
-    }
-
-    fn record_of(
-        &self,
-        query: &Query,
-        decision: &Decision,
-        route: &Arc<str>,
-        request_id: &str,
-    ) -> AskedRecord {
-        let verdict = &decision.verdict;
-        AskedRecord {
-            route: Arc::clone(route),
-            asked_by: Some(query.principal.clone()),
-            principal: query.principal.clone(),
-            action: query.action.clone(),
-            resource: query.resource.clone(),
-            allowed: verdict.allowed,
-            reasons: verdict.reasons.clone(),
-            error: (!verdict.errors.is_empty()).then_some("evaluation-error"),
-            policy_revision: self.decider.pin().policy_revision().clone(),
-            store_revision: decision.store_revision,
-            request_id: request_id.to_owned(),
-            latency_us: 0,
-        }
+        let Incoming { actor, circumstances, .. } = incoming;
+        Ok(self.sharing()?.perform(actor, operation, circumstances).await?)
     }
 
     /// One entity with its version, if the caller may see it.
@@ -74,6 +34,7 @@ impl Control {
         uid: &Uid,
         shown: Shown,
     ) -> Result<Response, ControlError> {
+        note(view, uid);
         let entity = self.sharing()?.read(actor, view, uid).await?;
         let mut response = Json(shown(&entity)?).into_response();
         if let Ok(tag) = HeaderValue::try_from(etag(&entity)) {
@@ -90,6 +51,7 @@ impl Control {
         form: &PageForm,
         shown: Shown,
     ) -> Result<Json<Value>, ControlError> {
+        note(listing.gate, &listing.of);
         let caller = actor.map(Uid::to_string).unwrap_or_default();
         let binding =
             Binding::new(&[&caller, listing.gate, listing.kind, listing.label, &listing.of.to_string()]);
@@ -98,6 +60,14 @@ impl Control {
         let items = page.items.iter().map(shown).collect::<Result<Vec<_>, _>>()?;
         Ok(Json(json!({ "items": items, "next": page.next.map(|id| binding.write(&id)) })))
     }
+}
+
+/// What is asked for, for the record: nothing is decided about what the operator sees.
+fn note(action: &str, resource: &Uid) {
+    audit::note(|record| {
+        record.action = Some(action.into());
+        record.resources = vec![resource.clone()];
+    });
 }
 
 /// An entity that is not what its type says is our mistake, not the caller's.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cedargate::audit::{Log, LogOptions, Sink};
 use cedargate::control::{AskedRecord, Control, Limits, OperatorToken, Readiness, Unidentified};
 use cedargate::decision::{self, Decider};
 use cedargate::domain::Uid;
@@ -75,6 +76,7 @@ impl Bench {
                 kept.lock().unwrap().push(record);
                 Box::pin(async { true })
             }),
+            log: Arc::new(Log::start(Sink::Memory(Arc::default()), LogOptions::default()).unwrap()),
             public_url: setup.public_url,
             limits: setup.limits,
         };

@@ -1,9 +1,10 @@
 //! A control listener with the sharing API over the family's world, and a client for it.
 
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use cedargate::control::{AskedRecord, Control, Limits, OperatorToken, Readiness, Unidentified};
+use cedargate::audit::{Log, LogOptions, Overflow, Sink};
+use cedargate::control::{Control, Limits, OperatorToken, Readiness, Unidentified};
 use cedargate::decision::{self, Decider};
 use cedargate::domain::{Change, Uid};
 use cedargate::identity::{
@@ -21,23 +22,32 @@ use tokio::runtime::Handle;
 use crate::pack;
 
 /// The operator, as a caller.
-pub(super) const OPERATOR: &str = "operator";
+pub(crate) const OPERATOR: &str = "operator";
 /// Nobody, as a caller.
-pub(super) const ANONYMOUS: &str = "";
+pub(crate) const ANONYMOUS: &str = "";
 /// Somebody with a good token and no account.
-pub(super) const STRANGER: &str = "stranger";
+pub(crate) const STRANGER: &str = "stranger";
 /// The administrator of another tree.
-pub(super) const OUTSIDER: &str = "cabin-dad";
+pub(crate) const OUTSIDER: &str = "cabin-dad";
 
 /// One expectation: who, method, path, body, status and the end of the problem's type.
-pub(super) type Row<'a> = (&'a str, &'a str, &'a str, Value, u16, &'a str);
+pub(crate) type Row<'a> = (&'a str, &'a str, &'a str, Value, u16, &'a str);
 
 /// A running listener; it ends with the test's runtime.
-pub(super) struct Bench {
+pub(crate) struct Bench {
     base: String,
     client: Client,
-    pub(super) store: Arc<dyn Store>,
-    records: Arc<Mutex<Vec<AskedRecord>>>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) log: Arc<Log>,
+    lines: Arc<Mutex<Vec<u8>>>,
+}
+
+/// A log in memory, with so many places.
+fn log(places: usize) -> (Arc<Log>, Arc<Mutex<Vec<u8>>>) {
+    let lines = Arc::<Mutex<Vec<u8>>>::default();
+    let overflow = Overflow::Block(Duration::from_millis(100));
+    let options = LogOptions { queue_records_max: places, overflow };
+    (Arc::new(Log::start(Sink::Memory(lines.clone()), options).unwrap()), lines)
 }
 
 fn snapshot() -> Arc<PolicySnapshot> {
@@ -47,12 +57,21 @@ fn snapshot() -> Arc<PolicySnapshot> {
 
 impl Bench {
     /// Over a store in memory.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::over("sqlite::memory:", sharing::Limits::default()).await
     }
 
+    /// The same, with room for so many records.
+    pub(crate) async fn with_places(places: usize) -> Self {
+        Self::build("sqlite::memory:", sharing::Limits::default(), places).await
+    }
+
     /// Over any store; an empty one is given the family's world.
-    pub(super) async fn over(url: &str, limits: sharing::Limits) -> Self {
+    pub(crate) async fn over(url: &str, limits: sharing::Limits) -> Self {
+        Self::build(url, limits, LogOptions::default().queue_records_max).await
+    }
+
+    async fn build(url: &str, limits: sharing::Limits, places: usize) -> Self {
         let store = open(url, Options { replica: true, ..Options::default() }).await.unwrap();
         let snapshot = snapshot();
         if store.page(None, None, 1).await.unwrap().is_empty() {
@@ -64,15 +83,20 @@ impl Bench {
         let bounds =
             decision::Limits { decisions: 1_000, closures: 1_000, load_timeout: Duration::from_secs(10) };
         let decider = Decider::new(snapshot, facts, Handle::current(), bounds);
-        let records = Arc::<Mutex<Vec<AskedRecord>>>::default();
-        let control = control(&store, &decider, records.clone(), limits);
+        let (log, lines) = log(places);
+        let control = control(&store, &decider, log.clone(), limits);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, control.router()).await.unwrap() });
-        Self { base, client: Client::builder().no_proxy().build().unwrap(), store, records }
+        Self { base, client: Client::builder().no_proxy().build().unwrap(), store, log, lines }
     }
 
-    pub(super) fn request(&self, who: &str, method: &str, path: &str) -> RequestBuilder {
+    /// `http://127.0.0.1:PORT`.
+    pub(crate) fn url(&self) -> &str {
+        &self.base
+    }
+
+    pub(crate) fn request(&self, who: &str, method: &str, path: &str) -> RequestBuilder {
         let method: Method = method.parse().unwrap();
         let request = self.client.request(method, format!("{}{path}", self.base));
         match who {
@@ -84,23 +108,23 @@ impl Bench {
     }
 
     /// Status and body of one request; a null body is none.
-    pub(super) async fn call(&self, who: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn call(&self, who: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
         read(with(self.request(who, method, path), &body).send().await.unwrap()).await
     }
 
-    pub(super) async fn get(&self, who: &str, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, who: &str, path: &str) -> (u16, Value) {
         self.call(who, "GET", path, Value::Null).await
     }
 
     /// The answer of a request that must succeed.
-    pub(super) async fn done(&self, who: &str, method: &str, path: &str, body: Value) -> Value {
+    pub(crate) async fn done(&self, who: &str, method: &str, path: &str, body: Value) -> Value {
         let (status, answer) = self.call(who, method, path, body).await;
         assert!((200..300).contains(&status), "{who} {method} {path}: {status} {answer}");
         answer
     }
 
     /// Every row in its order.
-    pub(super) async fn expect(&self, rows: &[Row<'_>]) {
+    pub(crate) async fn expect(&self, rows: &[Row<'_>]) {
         for (who, method, path, body, status, code) in rows {
             let (found, answer) = self.call(who, method, path, body.clone()).await;
             let kind = answer["type"].as_str().unwrap_or_default();
@@ -110,7 +134,7 @@ impl Bench {
     }
 
     /// The decision that the Authorization API gives the person on a device.
-    pub(super) async fn may(&self, who: &str, action: &str, device: &str) -> bool {
+    pub(crate) async fn may(&self, who: &str, action: &str, device: &str) -> bool {
         let asked = json!({
             "subject": { "type": "User", "id": who }, "action": { "name": action },
             "resource": { "type": "Device", "id": device },
@@ -121,7 +145,7 @@ impl Bench {
     }
 
     /// The ids of a whole list, page by page.
-    pub(super) async fn ids(&self, who: &str, path: &str) -> Vec<String> {
+    pub(crate) async fn ids(&self, who: &str, path: &str) -> Vec<String> {
         let (mut found, mut cursor) = (Vec::new(), String::new());
         loop {
             let page = self.done(who, "GET", &format!("{path}?limit=2{cursor}"), Value::Null).await;
@@ -135,13 +159,30 @@ impl Bench {
         }
     }
 
-    pub(super) fn records(&self) -> Vec<AskedRecord> {
-        self.records.lock().unwrap().clone()
+    /// All records so far.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        let lines = self.lines.lock().unwrap();
+        let whole = lines.split_inclusive(|it| *it == b'\n').filter(|it| it.ends_with(b"\n"));
+        whole.map(|line| serde_json::from_slice(line).unwrap()).collect()
+    }
+
+    /// Waits for the record of a request; there must never be two.
+    pub(crate) async fn record(&self, request_id: &str) -> Value {
+        let patience = Instant::now() + Duration::from_secs(20);
+        loop {
+            let mut found = self.records();
+            found.retain(|record| record["request_id"] == request_id);
+            match found.len() {
+                0 if Instant::now() < patience => tokio::time::sleep(Duration::from_millis(5)).await,
+                1 => return found.remove(0),
+                count => panic!("{count} records of `{request_id}`"),
+            }
+        }
     }
 }
 
 /// The request with a JSON body.
-pub(super) fn with(request: RequestBuilder, body: &Value) -> RequestBuilder {
+pub(crate) fn with(request: RequestBuilder, body: &Value) -> RequestBuilder {
     if body.is_null() {
         return request;
     }
@@ -149,7 +190,7 @@ pub(super) fn with(request: RequestBuilder, body: &Value) -> RequestBuilder {
 }
 
 /// Status and body; an empty body reads as null.
-pub(super) async fn read(response: Response) -> (u16, Value) {
+pub(crate) async fn read(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default())
 }
@@ -157,7 +198,7 @@ pub(super) async fn read(response: Response) -> (u16, Value) {
 fn control(
     store: &Arc<dyn Store>,
     decider: &Arc<Decider>,
-    records: Arc<Mutex<Vec<AskedRecord>>>,
+    log: Arc<Log>,
     limits: sharing::Limits,
 ) -> Control {
     let book = Arc::new(Book { store: store.clone(), decider: decider.clone() });
@@ -185,10 +226,8 @@ fn control(
             })
         }),
         operator: OperatorToken::new("the-operators-own-token"),
-        recorder: Arc::new(move |record| {
-            records.lock().unwrap().push(record);
-            Box::pin(async { true })
-        }),
+        recorder: Arc::new(|_| Box::pin(async { true })),
+        log,
         public_url: None,
         limits: Limits::default(),
     }

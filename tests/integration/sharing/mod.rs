@@ -1,6 +1,6 @@
 //! The sharing API at its rim: real HTTP, a real store, the shipped policies and worlds.
 
-mod bench;
+pub(crate) mod bench;
 mod coverage;
 mod devices;
 mod grants;
@@ -8,6 +8,7 @@ mod invitations;
 mod keys;
 mod organizations;
 mod people;
+mod records;
 mod repeats;
 mod roles;
 mod stories;
