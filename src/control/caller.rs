@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
-use crate::control::{Control, ControlError};
+use crate::control::{Asker, Control, ControlError};
 use crate::domain::Uid;
 
 /// The operator's bearer token, kept as a digest so that comparing takes the same time for every guess.
@@ -40,7 +40,7 @@ pub(super) enum Caller {
     /// May ask anything.
     Operator,
     /// May ask about itself.
-    Principal(Uid),
+    Principal(Asker),
 }
 
 impl Caller {
@@ -48,7 +48,15 @@ impl Caller {
     pub(super) fn uid(&self) -> Option<&Uid> {
         match self {
             Self::Operator => None,
-            Self::Principal(uid) => Some(uid),
+            Self::Principal(asker) => Some(&asker.uid),
+        }
+    }
+
+    /// The address that the caller's issuer has verified.
+    pub(super) fn email(&self) -> Option<&str> {
+        match self {
+            Self::Operator => None,
+            Self::Principal(asker) => asker.email.as_deref(),
         }
     }
 }

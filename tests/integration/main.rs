@@ -35,6 +35,8 @@ mod gateway;
 mod grants;
 /// Who is asking: real keys, real key servers, and every way we know to cheat with a token.
 mod identity;
+/// Invitations by mail: a real mail server that takes, refuses, is slow, is away, and comes back.
+mod mail;
 /// Role × relation × action as one table, reviewed as a diff.
 mod matrix;
 /// The decided cases of the sharing model.

@@ -45,6 +45,7 @@ const USER_ACTIONS: [&str; 8] = [
     "change_role",
     "suspend_user",
     "activate_user",
+    "mark_inactive",
     "force_sign_out",
     "transfer_user",
     "delete_user",

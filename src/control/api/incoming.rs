@@ -27,6 +27,8 @@ const PAGE_DEFAULT: u32 = 50;
 /// A request, read.
 pub(super) struct Incoming<T> {
     pub(super) actor: Option<Uid>,
+    /// The address that the actor's issuer has verified.
+    pub(super) email: Option<String>,
     pub(super) body: T,
     pub(super) circumstances: Circumstances,
     pub(super) request_id: String,
@@ -98,7 +100,8 @@ impl Control {
             if_match: single(&parts.headers, &header::IF_MATCH)?.map(str::to_owned),
         };
         let (request_id, route) = (request_id(&parts), route(&mut parts).await);
-        Ok(Incoming { actor: caller.uid().cloned(), body, circumstances, request_id, route })
+        let (actor, email) = (caller.uid().cloned(), caller.email().map(str::to_owned));
+        Ok(Incoming { actor, email, body, circumstances, request_id, route })
     }
 
     /// Reads who asks to see something, and waits for nobody: what is read is always the newest.

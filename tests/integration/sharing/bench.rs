@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use cedargate::control::{AskedRecord, Control, Limits, OperatorToken, Readiness, Unidentified};
+use cedargate::control::{AskedRecord, Control, Limits, OperatorToken, Readiness, SwitchNames, Unidentified};
 use cedargate::decision::{self, Decider};
 use cedargate::domain::{Change, Uid};
 use cedargate::identity::{
@@ -53,8 +53,12 @@ impl Bench {
 
     /// Over any store; an empty one is given the family's world.
     pub(super) async fn over(url: &str, limits: sharing::Limits) -> Self {
+        Self::under(snapshot(), url, limits).await
+    }
+
+    /// The same under other policies.
+    pub(super) async fn under(snapshot: Arc<PolicySnapshot>, url: &str, limits: sharing::Limits) -> Self {
         let store = open(url, Options { replica: true, ..Options::default() }).await.unwrap();
-        let snapshot = snapshot();
         if store.page(None, None, 1).await.unwrap().is_empty() {
             let world = pack::world(&snapshot, "family");
             let changes = world.entities().map(|it| Change::Put(it.as_ref().clone())).collect();
@@ -175,12 +179,12 @@ fn control(
             let (keys, headers) = (keys.clone(), headers.clone());
             Box::pin(async move {
                 if let Some(name) = bearer.as_deref().and_then(|it| it.strip_prefix("Bearer user-")) {
-                    return Ok(Some(Uid::new("User", name).unwrap()));
+                    return Ok(Some(Uid::new("User", name).unwrap().into()));
                 }
                 let refused = |_| Unidentified::Refused(HeaderValue::from_static("Bearer"));
                 match keys.authenticate(&headers).await.map_err(refused)? {
                     Caller::Anonymous => Ok(None),
-                    Caller::Known(principal) => Ok(Some(principal.uid.clone())),
+                    Caller::Known(principal) => Ok(Some(principal.uid.clone().into())),
                 }
             })
         }),
@@ -190,6 +194,7 @@ fn control(
             Box::pin(async { true })
         }),
         public_url: None,
+        switch: SwitchNames::default(),
         limits: Limits::default(),
     }
 }

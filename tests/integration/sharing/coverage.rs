@@ -52,6 +52,7 @@ fn of_people() -> Vec<Route> {
         ("PUT", "/users/{id}/role", "wife", json!({ "role": "home/guest" }), 404),
         ("POST", "/users/{id}/suspend", "wife", Value::Null, 404),
         ("POST", "/users/{id}/activate", "wife", Value::Null, 404),
+        ("POST", "/users/{id}/inactive", "wife", Value::Null, 404),
         ("POST", "/users/{id}/sign-out", "wife", Value::Null, 404),
         (
             "POST",

@@ -11,3 +11,4 @@ mod people;
 mod repeats;
 mod roles;
 mod stories;
+mod text;
