@@ -55,6 +55,8 @@ mod sockets;
 mod store;
 /// Every story holds, and together they reach every policy and action.
 mod stories;
+/// Lists in the view of one organization, and lending switched off.
+mod switch;
 /// A real device API behind the gateway: a W3C Web of Things server, driven by programs of others.
 mod things;
 /// The upstreams of the tests do what they say.

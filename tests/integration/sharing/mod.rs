@@ -10,5 +10,6 @@ mod organizations;
 mod people;
 mod repeats;
 mod roles;
+mod search;
 mod stories;
 mod text;
