@@ -4,6 +4,7 @@ mod authentication;
 mod environment;
 pub(crate) mod read;
 mod route;
+mod sharing;
 mod tables;
 mod upstream;
 mod values;
@@ -23,7 +24,8 @@ pub use environment::Environment;
 pub use route::{
     CreatesConfig, FilterConfig, MessageConfig, OneOrMany, ResourceConfig, RouteConfig, Text, WhenConfig,
 };
-pub use tables::{Cache, Control, Entities, Gateway, Limits, Overflow, Policies, Records, Sharing, Store};
+pub use sharing::{Mail, MailScheme, MailUrl, Plan, Plans, Sharing};
+pub use tables::{Cache, Control, Entities, Gateway, Limits, Overflow, Policies, Records, Store};
 pub use upstream::{Credentials, Forwarded, HostRule, Place, Upstream};
 pub use values::{HeaderField, HttpUrl, Secret};
 
@@ -55,8 +57,12 @@ pub struct Config {
     pub control: Control,
     /// The device API behind the gateway.
     pub upstream: Upstream,
-    /// The bounds of organizations.
+    /// The bounds of organizations, invitations and grants.
     pub sharing: Sharing,
+    /// What each plan includes.
+    pub plans: Plans,
+    /// How invitations are mailed; without it the inviter hands the link over.
+    pub mail: Option<Mail>,
     /// The policy folder.
     pub policies: Policies,
     /// The folder of static entities.
@@ -126,6 +132,7 @@ impl Config {
         }
         upstream::contradictions(self, &mut found);
         authentication::contradictions(self, &mut found);
+        sharing::contradictions(self, &mut found);
         found
     }
 
@@ -148,6 +155,8 @@ struct Sections {
     control: Option<Control>,
     upstream: Option<Upstream>,
     sharing: Option<Sharing>,
+    plans: Option<Plans>,
+    mail: Option<Mail>,
     policies: Option<Policies>,
     entities: Option<Entities>,
     store: Option<Store>,
@@ -170,6 +179,8 @@ impl Sections {
             gateway: self.gateway.unwrap_or_default(),
             control: self.control.unwrap_or_default(),
             sharing: self.sharing.unwrap_or_default(),
+            plans: self.plans.unwrap_or_default(),
+            mail: self.mail,
             policies: self.policies.unwrap_or_default(),
             entities: self.entities.unwrap_or_default(),
             store: self.store.unwrap_or_default(),
@@ -183,7 +194,7 @@ impl Sections {
     }
 }
 
-const TABLES: &str = "[gateway], [control], [upstream], [sharing], [policies], [entities], [store], [authentication], \
+const TABLES: &str = "[gateway], [control], [upstream], [sharing], [plans], [mail], [policies], [entities], [store], [authentication], \
                       [records], [cache], [limits] and [[route]]";
 
 /// Reads table by table, so that one mistake does not hide the others.
@@ -202,6 +213,8 @@ impl Reader<'_> {
                 "control" => sections.control = self.read(value),
                 "upstream" => sections.upstream = self.read(value),
                 "sharing" => sections.sharing = self.read(value),
+                "plans" => sections.plans = self.read(value),
+                "mail" => sections.mail = self.read(value),
                 "policies" => sections.policies = self.read(value),
                 "entities" => sections.entities = self.read(value),
                 "store" => sections.store = self.read(value),

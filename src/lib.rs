@@ -13,6 +13,7 @@ pub mod finding;
 pub mod gateway;
 pub mod identity;
 pub mod json;
+pub mod mail;
 pub mod policy;
 pub mod problem;
 pub mod server;

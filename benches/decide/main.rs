@@ -24,7 +24,7 @@ use cedargate::store::{Options, Store, open};
 use tokio::runtime::Runtime;
 
 use crate::clock::median;
-use crate::world::{WARM, fill, fill_up, uid, view};
+use crate::world::{WARM, fill, fill_up, lend, uid, view};
 
 /// The program's own.
 #[global_allocator]
@@ -69,6 +69,7 @@ fn main() {
     for depth in [1, 3, 10] {
         bench.in_memory(depth);
     }
+    bench.lent();
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| format!("sqlite://{}/{name}.db?mode=rwc", folder.path().display());
     bench.stored("SQLite file, 1 thousand devices", &file("small"), WARM);
@@ -113,6 +114,29 @@ impl Bench {
         self.stage(&store, ALL, ALL).evaluations(&name);
         self.stage(&store, ALL, ALL).decisions(&name);
         self.stage(&store, ALL, ALL).lists(&name);
+    }
+
+    /// A decision by a grant, where the device has one grant and where it has ten thousand.
+    fn lent(&self) {
+        if !self.wants("grant") {
+            return;
+        }
+        let mut costs = Vec::new();
+        for (name, grants) in [("1 grant", 1), ("10,000 grants", 10_000)] {
+            let store = self.runtime.block_on(async {
+                let store = open("sqlite::memory:", Options::default()).await.unwrap();
+                fill(&*store, 3).await;
+                lend(&*store, grants).await;
+                store
+            });
+            let stage = self.stage(&store, 0, 0);
+            let session = stage.decider.pin();
+            let query = Query::new(uid("User", "guest0"), "view", view(0, 0).resource);
+            let ns = median(200, |_| assert!(!stage.answer(&session, &query).cached));
+            self.tell(&format!("decision by a grant from the store, a device with {name}"), ns, None);
+            costs.push(ns);
+        }
+        println!("{:<58} {:>31.2}", "  the second in terms of the first", costs[1] / costs[0]);
     }
 
     fn stored(&self, name: &str, url: &str, devices: usize) {

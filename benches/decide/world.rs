@@ -95,3 +95,33 @@ pub(crate) async fn fill_up(url: &str, depth: usize, devices: usize) {
     }
     connection.close().await.unwrap();
 }
+
+/// Lends the first device to so many strangers; the first of them exists.
+pub(crate) async fn lend(store: &dyn Store, grants: usize) {
+    let (home, owner, device) = (uid("Organization", "elsewhere"), uid("User", "u0"), uid("Device", "d0"));
+    let role = uid("Role", "elsewhere/guest");
+    let mut changes = vec![
+        put(home.clone(), json!({ "name": "elsewhere" }), []),
+        put(role.clone(), json!({ "organization": named(&home), "name": "guest" }), []),
+        put(
+            uid("User", "guest0"),
+            json!({ "organization": named(&home), "status": "active", "name": "someone" }),
+            [role],
+        ),
+    ];
+    changes.extend((0..grants).map(|n| {
+        let grantee = uid("User", format!("guest{n}"));
+        let attrs = json!({
+            "organization": named(&uid("Organization", "o3")),
+            "device": named(&device),
+            "grantee": named(&grantee),
+            "granter": named(&owner),
+            "status": "accepted",
+            "control": false,
+        });
+        put(Uid::of_grant(&device, &grantee), attrs, [])
+    }));
+    for batch in changes.chunks(BATCH) {
+        store.apply(batch.to_vec(), None).await.unwrap();
+    }
+}

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::cli::place::StorePlace;
 use crate::cli::{Answer, Failure, Outcome, place, print};
-use crate::domain::nouns::KEPT_ANSWER;
+use crate::domain::nouns::is_note;
 use crate::domain::{Entity, Uid};
 use crate::store::Store;
 
@@ -78,8 +78,8 @@ async fn write(store: &Arc<dyn Store>, kind: Option<&str>, out: &mut dyn Write) 
         let page = store.page(kind, after.as_ref(), PAGE).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.uid.clone());
-        // Answers that are kept for repeated requests are not worth keeping anywhere else.
-        for entity in page.iter().filter(|it| it.uid.kind() != KEPT_ANSWER) {
+        // Kept answers and letters under way are not worth keeping anywhere else.
+        for entity in page.iter().filter(|it| !is_note(it.uid.kind())) {
             out.write_all(if count == 0 { b"\n" } else { b",\n" })?;
             serde_json::to_writer(&mut *out, &sorted(plain(entity))).map_err(io::Error::from)?;
             count += 1;
@@ -119,10 +119,11 @@ fn sorted(value: Json) -> Json {
 mod tests {
     use super::*;
     use crate::domain::Change;
+    use crate::domain::nouns::{KEPT_ANSWER, LETTER};
     use crate::store::{Options, open};
 
     #[tokio::test]
-    async fn kept_answers_are_left_out() {
+    async fn notes_are_left_out() {
         let store = open("sqlite::memory:", Options::default()).await.unwrap();
         let entity = |kind: &str| Entity {
             uid: Uid::new(kind, "x").unwrap(),
@@ -130,7 +131,7 @@ mod tests {
             parents: [].into(),
             tags: Map::new(),
         };
-        let changes = ["Device", KEPT_ANSWER].map(|kind| Change::Create(entity(kind)));
+        let changes = ["Device", KEPT_ANSWER, LETTER].map(|kind| Change::Create(entity(kind)));
         store.apply(changes.to_vec(), None).await.unwrap();
         let mut out = Vec::new();
         assert_eq!(write(&store, None, &mut out).await.ok(), Some(1));

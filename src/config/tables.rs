@@ -110,21 +110,6 @@ impl Default for Control {
     }
 }
 
-/// `[sharing]`: the bounds of organizations.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sharing {
-    /// How many organizations stand on top of each other, the root included.
-    #[serde(deserialize_with = "read::count::<_, 1, 64>")]
-    pub depth_max: usize,
-}
-
-impl Default for Sharing {
-    fn default() -> Self {
-        Self { depth_max: 4 }
-    }
-}
-
 /// `[policies]`: where schema and policies are.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

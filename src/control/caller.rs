@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
 use crate::audit;
-use crate::control::{Control, ControlError};
+use crate::control::{Asker, Control, ControlError};
 use crate::domain::Uid;
 
 /// The operator's bearer token, kept as a digest so that comparing takes the same time for every guess.
@@ -44,7 +44,7 @@ pub(super) enum Caller {
     /// May ask anything.
     Operator,
     /// May ask about itself.
-    Principal(Uid),
+    Principal(Asker),
 }
 
 impl Caller {
@@ -52,7 +52,15 @@ impl Caller {
     pub(super) fn uid(&self) -> Option<&Uid> {
         match self {
             Self::Operator => None,
-            Self::Principal(uid) => Some(uid),
+            Self::Principal(asker) => Some(&asker.uid),
+        }
+    }
+
+    /// The address that the caller's issuer has verified.
+    pub(super) fn email(&self) -> Option<&str> {
+        match self {
+            Self::Operator => None,
+            Self::Principal(asker) => asker.email.as_deref(),
         }
     }
 }
@@ -69,7 +77,7 @@ impl Control {
         }
         let missing = || HeaderValue::from_static(r#"Bearer realm="cedargate""#);
         let principal = (self.authenticate)(headers).await?;
-        audit::note(|record| record.principal.clone_from(&principal));
+        audit::note(|record| record.principal = principal.as_ref().map(|it| it.uid.clone()));
         principal.map(Caller::Principal).ok_or_else(|| ControlError::Unauthenticated(missing()))
     }
 }

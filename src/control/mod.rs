@@ -25,6 +25,7 @@ use crate::decision::Decider;
 use crate::domain::{ActionName, Revision, Uid};
 use crate::sharing::Sharing;
 
+pub use api::SwitchNames;
 pub use caller::OperatorToken;
 use caller::Security;
 pub use error::ControlError;
@@ -38,7 +39,7 @@ pub type Probe = Arc<dyn Fn() -> Soon<Readiness> + Send + Sync>;
 /// Renders the metrics in Prometheus' text format.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 /// Finds out which principal sent a request, if it has any credentials.
-pub type Authenticate = Arc<dyn Fn(&HeaderMap) -> Soon<Result<Option<Uid>, Unidentified>> + Send + Sync>;
+pub type Authenticate = Arc<dyn Fn(&HeaderMap) -> Soon<Result<Option<Asker>, Unidentified>> + Send + Sync>;
 /// Keeps what was asked and how it was decided; must not block.
 pub type Recorder = Arc<dyn Fn(AskedRecord) -> Soon<bool> + Send + Sync>;
 
@@ -62,8 +63,25 @@ pub struct Control {
     pub log: Arc<Log>,
     /// The base URL that clients know this listener by; without it, the one that they used.
     pub public_url: Option<String>,
+    /// What names the organization whose lists are wanted.
+    pub switch: SwitchNames,
     /// The bounds of a request.
     pub limits: Limits,
+}
+
+/// A principal that showed who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    /// The principal.
+    pub uid: Uid,
+    /// The address that its issuer has verified, in lower case, where the token says one.
+    pub email: Option<Arc<str>>,
+}
+
+impl From<Uid> for Asker {
+    fn from(uid: Uid) -> Self {
+        Self { uid, email: None }
+    }
 }
 
 /// Why it is not known who is asking.

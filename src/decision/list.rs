@@ -36,6 +36,23 @@ impl Session {
         Ok(decided.into_iter().map(|it| it == Some(true)).collect())
     }
 
+    /// Hides what does not lie in that organization: a view of one, which takes away and never gives.
+    pub async fn keep_within(
+        &self,
+        organization: &Uid,
+        resources: &[Uid],
+        visible: &mut [bool],
+    ) -> Result<(), Refused> {
+        let shown = resources.iter().zip(visible.iter()).filter(|(_, it)| **it).map(|(uid, _)| uid.clone());
+        let stamp = self.decider.facts.feed().stamp();
+        let warm = self.closures(shown.collect(), stamp).await?;
+        for (uid, is_visible) in resources.iter().zip(visible) {
+            let within = warm.get(uid).and_then(|it| it.value.attribute_id("organization"));
+            *is_visible = *is_visible && within.as_deref() == Some(organization.id());
+        }
+        Ok(())
+    }
+
     /// Whether one item of a list is permitted; `None` without its grant where one could change that.
     fn item(
         &self,

@@ -14,7 +14,7 @@ use crate::policy::Verdict;
 use crate::store::StoreError;
 
 pub use decider::{Decider, Limits, Session};
-pub use watch::Ended;
+pub use watch::{Credential, Ended};
 
 /// Something that may be done only if all of its queries are permitted.
 pub trait Ask {

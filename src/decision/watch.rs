@@ -3,16 +3,28 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::decision::{Decider, Refused};
-use crate::domain::Query;
+use crate::decision::{Decider, Refused, Session};
+use crate::domain::moment::is_before;
+use crate::domain::{Query, Uid};
 
 /// The longest time between two decisions of one stream: what no change announces (a time that has come,
 /// other policies, a store that went away) is noticed after this long.
 const RECHECK: Duration = Duration::from_millis(500);
 
+/// What opened a stream, in seconds since 1970.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Credential {
+    /// When it was issued, if it says so.
+    pub issued_at: Option<u64>,
+    /// When it ends.
+    pub expires_at: Option<u64>,
+}
+
 /// Why a stream must end.
 #[derive(Debug)]
 pub enum Ended {
+    /// The principal was signed out after the credential was issued.
+    SignedOut,
     /// The credential that opened it has expired.
     Expired,
     /// One of its queries is not permitted any more, or cannot be decided.
@@ -21,19 +33,23 @@ pub enum Ended {
 
 impl Decider {
     /// Waits until the queries are not permitted any more, or the credential ends.
-    ///
-    /// `expires_at` is in seconds since 1970.
-    pub async fn ended(self: Arc<Self>, queries: Vec<Query>, expires_at: Option<u64>) -> Ended {
+    pub async fn ended(self: Arc<Self>, queries: Vec<Query>, credential: Credential) -> Ended {
         let mut news = self.feed().subscribe();
         loop {
             news.mark_unchanged();
-            let left = match expires_at.map(left) {
+            let left = match credential.expires_at.map(left) {
                 Some(None) => return Ended::Expired,
                 Some(Some(left)) => left,
                 None => RECHECK,
             };
-            if let Err(refused) = self.pin().permits(&queries).await {
+            let session = self.pin();
+            if let Err(refused) = session.permits(&queries).await {
                 return Ended::Refused(refused);
+            }
+            match session.is_signed_out(&queries, credential).await {
+                Ok(false) => {}
+                Ok(true) => return Ended::SignedOut,
+                Err(refused) => return Ended::Refused(refused),
             }
             tokio::select! {
                 changed = news.changed() => if changed.is_err() {
@@ -42,6 +58,20 @@ impl Decider {
                 () = tokio::time::sleep(RECHECK.min(left)) => {}
             }
         }
+    }
+}
+
+impl Session {
+    /// When the principal was signed out everywhere, in Unix milliseconds.
+    pub async fn signed_out_ms(&self, principal: &Uid) -> Result<Option<i64>, Refused> {
+        self.attribute_ms(principal, "signed_out").await
+    }
+
+    /// No policy reads when somebody was signed out: it is about credentials, and so is this.
+    async fn is_signed_out(&self, queries: &[Query], credential: Credential) -> Result<bool, Refused> {
+        let Some(query) = queries.first() else { return Ok(false) };
+        let out_ms = self.signed_out_ms(&query.principal).await?;
+        Ok(out_ms.is_some_and(|out_ms| is_before(credential.issued_at, out_ms)))
     }
 }
 

@@ -26,6 +26,15 @@ pub fn millis(value: &Json) -> Option<i64> {
     }
 }
 
+/// Whether something issued then, in seconds since 1970, counts no more after all was ended at `out_ms`.
+///
+/// What does not say when it was issued counts no more either.
+#[must_use]
+pub fn is_before(issued_at: Option<u64>, out_ms: i64) -> bool {
+    let issued_ms = issued_at.and_then(|at| i64::try_from(at.saturating_mul(1000)).ok());
+    issued_ms.is_none_or(|at| at <= out_ms)
+}
+
 /// The moment as people read it, in UTC.
 #[must_use]
 pub fn rfc3339(at_ms: i64) -> String {

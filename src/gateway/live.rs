@@ -64,7 +64,7 @@ impl Ask for Telling {
 impl Live {
     /// Carries messages until one side closes, or the right to the socket ends; then writes the record.
     pub async fn run(self, mut record: OpenRecord, place: Option<Place>) {
-        let ended = self.decider.clone().ended(self.queries.clone(), self.opening.expires_at());
+        let ended = self.decider.clone().ended(self.queries.clone(), self.opening.credential());
         let carrier = Carrier {
             opening: self.opening,
             decider: self.decider,
@@ -217,6 +217,7 @@ fn received(message: Received) -> Result<Option<Message>, Closing> {
 
 fn closing_of(ended: &Ended) -> Closing {
     match ended {
+        Ended::SignedOut => Closing { code: CloseCode::Policy, reason: "signed-out" },
         Ended::Expired => Closing { code: CloseCode::Policy, reason: "credential-expired" },
         Ended::Refused(refused) if refused.decision().is_some() => {
             Closing { code: CloseCode::Policy, reason: "access-ended" }

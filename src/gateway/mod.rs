@@ -25,8 +25,8 @@ use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::audit::{Log, OpenRecord};
-use crate::decision::{Ask, Decider, Permitted, Session};
-use crate::domain::Query;
+use crate::decision::{Ask, Credential, Decider, Permitted, Session};
+use crate::domain::{Query, Uid};
 use crate::gateway::admission::{Admission, Place};
 use crate::gateway::body::Body;
 use crate::gateway::filter::List;
@@ -35,7 +35,7 @@ use crate::gateway::head::{FieldRules, HeadLimits};
 use crate::gateway::live::Live;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::route::{ListFilter, Route, Routes};
-use crate::gateway::translate::{BodyLimits, Call, Opening, Translator};
+use crate::gateway::translate::{BodyLimits, Call, Opening, Switch, Translator};
 use crate::gateway::upgrade::Agreed;
 use crate::identity::{Authenticator, Caller};
 use crate::problem::{REQUEST_ID, given_id};
@@ -66,6 +66,8 @@ pub struct Gateway {
     pub sockets: Arc<Semaphore>,
     /// The most bytes of a socket's message.
     pub message_bytes_max: usize,
+    /// What names the organization whose lists are wanted.
+    pub switch: Switch,
     /// Told when the upstream removed what a route with `removes` names.
     pub removed: Arc<dyn Removed>,
 }
@@ -73,7 +75,7 @@ pub struct Gateway {
 /// Forgets entities whose removal the upstream has confirmed.
 pub trait Removed: Send + Sync {
     /// Removes the entity; the answer to the client waits for it.
-    fn removed(&self, uid: crate::domain::Uid) -> futures_util::future::BoxFuture<'static, Result<(), ()>>;
+    fn removed(&self, uid: Uid) -> futures_util::future::BoxFuture<'static, Result<(), ()>>;
 }
 
 /// One worker: the shared gateway and a pool of upstream connections of its own.
@@ -107,10 +109,12 @@ enum Served {
 struct Answered {
     route: Arc<Route>,
     listing: Option<(ListFilter, Query)>,
+    /// The one organization whose items are shown.
+    switched: Option<Uid>,
     removes: bool,
     is_head: bool,
     queries: Vec<Query>,
-    expires_at: Option<u64>,
+    credential: Credential,
 }
 
 impl Worker {
@@ -192,9 +196,10 @@ impl Worker {
         session: &Session,
         record: &mut OpenRecord,
     ) -> Result<Call, Refusal> {
-        let Gateway { routes, fields, body_limits: limits, .. } = &*self.gateway;
-        let call =
-            Translator { routes, fields, limits, session }.translate(parts, incoming, caller, peer).await?;
+        let Gateway { routes, fields, body_limits: limits, switch, .. } = &*self.gateway;
+        let call = Translator { routes, fields, limits, switch, session }
+            .translate(parts, incoming, caller, peer)
+            .await?;
         recorded::note_call(record, &call, session);
         Ok(call)
     }
@@ -213,8 +218,9 @@ impl Worker {
     async fn forward(&self, permitted: Permitted<Call>, record: &mut OpenRecord) -> Result<Answer, Refusal> {
         let (call, _) = permitted.into_parts();
         let listing = call.listing().map(|(filter, query)| (filter.clone(), query.clone()));
+        let switched = call.switched().cloned();
         let queries = call.queries().to_vec();
-        let Call { route, mut outgoing, upgrade, expires_at, .. } = call;
+        let Call { route, mut outgoing, upgrade, credential, .. } = call;
         let is_head = outgoing.method == Method::HEAD;
         let asked = upgrade
             .map(|(upgrade, opening)| {
@@ -238,7 +244,15 @@ impl Worker {
         let (head, incoming) = answer.into_parts();
         let body = self.upstream.answer_body(incoming);
         Ok(Answer::Plain(Box::new(Plain {
-            call: Answered { removes: route.removes(), route, listing, is_head, queries, expires_at },
+            call: Answered {
+                removes: route.removes() && listing.is_none(),
+                route,
+                listing,
+                switched,
+                is_head,
+                queries,
+                credential,
+            },
             head,
             body,
         })))
@@ -278,7 +292,7 @@ impl Worker {
         }
         let Some((shape, query)) = call.listing else {
             head::clean_answer(&mut head.headers);
-            let ended = self.gateway.decider.clone().ended(call.queries, call.expires_at);
+            let ended = self.gateway.decider.clone().ended(call.queries, call.credential);
             return Ok(Response::from_parts(head, body.watched(ended)));
         };
         let mut fields = filter::fields(head.status, &head.headers)?;
@@ -290,7 +304,10 @@ impl Worker {
         }
         let bytes = body::collect_at_most(body, self.gateway.list_bytes_max).await?;
         let list = List::read(&shape, &query, &bytes, self.gateway.list_items_max)?;
-        let visible = session.filter(&query, list.ids()).await?;
+        let mut visible = session.filter(&query, list.ids()).await?;
+        if let Some(organization) = &call.switched {
+            session.keep_within(organization, list.ids(), &mut visible).await?;
+        }
         let (bytes, shown) = list.write(&shape, &visible, &bytes)?;
         filter::count_fields(&upstream, shown, &mut head.headers);
         record.note(|it| it.route = Some(call.route.pattern().clone()));

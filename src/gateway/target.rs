@@ -53,6 +53,12 @@ impl Target {
         self.query.iter().find(|pair| pair.key == key).and_then(|pair| pair.value.as_deref())
     }
 
+    /// Takes a parameter out, if it is there.
+    pub fn take(&mut self, key: &str) -> Option<Option<String>> {
+        let at = self.query.iter().position(|pair| pair.key == key)?;
+        Some(self.query.remove(at).value)
+    }
+
     /// The target written anew from what was read, with further parameters at its end.
     #[must_use]
     pub fn write(&self, further: &[Pair]) -> String {

@@ -3,6 +3,7 @@
 mod body;
 mod ids;
 mod opening;
+mod switch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use http::request::Parts;
 use hyper::body::Incoming;
 use serde_json::Value as Json;
 
-use crate::decision::{Ask, Exempt, Session};
+use crate::decision::{Ask, Credential, Exempt, Session};
 use crate::domain::{Context, Query, Uid};
 use crate::gateway::forward::Outgoing;
 use crate::gateway::head::FieldRules;
@@ -25,6 +26,7 @@ use crate::identity::{Caller, Challenge, Principal};
 pub use body::BodyLimits;
 use body::Payload;
 pub use opening::Opening;
+pub use switch::Switch;
 
 /// A request with its one reading: decided by `queries`, sent as `outgoing`.
 pub struct Call {
@@ -34,10 +36,11 @@ pub struct Call {
     pub outgoing: Outgoing,
     /// The socket that the request wants to become, and what is kept of it then.
     pub upgrade: Option<(Upgrade, Opening)>,
-    /// When the caller's credential ends, in seconds since 1970; streams end then too.
-    pub expires_at: Option<u64>,
+    /// What the caller showed; streams end with it.
+    pub credential: Credential,
     queries: Vec<Query>,
     listing: Option<Query>,
+    switched: Option<Uid>,
 }
 
 impl Call {
@@ -45,6 +48,14 @@ impl Call {
     #[must_use]
     pub fn listing(&self) -> Option<(&ListFilter, &Query)> {
         self.route.filter().zip(self.listing.as_ref())
+    }
+}
+
+impl Call {
+    /// The one organization whose items are shown, if the caller switched to one.
+    #[must_use]
+    pub fn switched(&self) -> Option<&Uid> {
+        self.switched.as_ref()
     }
 }
 
@@ -70,6 +81,8 @@ pub struct Translator<'a> {
     pub fields: &'a FieldRules,
     /// Bounds of bodies.
     pub limits: &'a BodyLimits,
+    /// What names the organization whose lists are wanted.
+    pub switch: &'a Switch,
     /// The pinned policies and facts.
     pub session: &'a Session,
 }
@@ -103,7 +116,8 @@ impl Translator<'_> {
     ) -> Result<Call, Refusal> {
         let upgrade = upgrade::wanted(&mut parts)?;
         let parts = &parts;
-        let target = Target::parse(parts.uri.path(), parts.uri.query())?;
+        let mut target = Target::parse(parts.uri.path(), parts.uri.query())?;
+        let named = self.switch.named(&mut target, &parts.headers)?;
         let candidates = match self.routes.find(&parts.method, &target.segments()) {
             Some(found) => found.candidates,
             None => return Err(unrouted(caller)),
@@ -122,16 +136,19 @@ impl Translator<'_> {
             // A device that nobody registers would belong to nobody.
             return Err(Refusal::Unavailable("registering what the route creates"));
         }
-        let queries = self.queries(&route, &reading, principal).await?;
+        let mut queries = self.queries(&route, &reading, principal).await?;
         if route.rule().is_some() {
             self.refuse_other_ids(&reading, &queries)?;
         }
         let listing = self.listing(&route, &reading, principal)?;
+        // A list is shown in the view of one organization; everything else names what it is about itself.
+        let switched = named.filter(|_| listing.is_some());
+        queries.extend(switched.iter().zip(principal).map(|(it, principal)| switch::query(principal, it)));
         let upgrade = upgrade.map(|upgrade| opening(&route, upgrade, principal, &reading)).transpose()?;
         let outgoing = self.outgoing(&route, reading, principal, peer)?;
         let outgoing = Outgoing { body: payload.into_body(), ..outgoing };
-        let expires_at = principal.and_then(|principal| principal.expires_at);
-        Ok(Call { route, outgoing, upgrade, expires_at, queries, listing })
+        let credential = principal.map(|it| opening::credential(it)).unwrap_or_default();
+        Ok(Call { route, outgoing, upgrade, credential, queries, listing, switched })
     }
 
     fn choose(&self, candidates: &[Arc<Route>], reading: &Reading<'_>) -> Option<Arc<Route>> {

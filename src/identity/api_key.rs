@@ -63,7 +63,7 @@ pub(super) async fn verify(
     }
     let expires_at = key.expires_ms.and_then(|end| u64::try_from(end / 1000).ok());
     let issued_at = u64::try_from(key.created_ms / 1000).ok();
-    Ok(Arc::new(Principal { uid: key.principal, method: Method::ApiKey, issued_at, expires_at }))
+    Ok(Arc::new(Principal { uid: key.principal, method: Method::ApiKey, email: None, issued_at, expires_at }))
 }
 
 /// The one place that looks a key up: a cache bound to the store's stamps belongs here.

@@ -90,6 +90,15 @@ pub(super) fn verified_email(claims: &Map<String, Json>) -> Result<String, Reaso
     }
 }
 
+/// The address that the issuer has verified, if the token says one: only to be compared with another.
+///
+/// One that is no plain address is given as it stands, and is like no other.
+pub(super) fn stated_email(claims: &Map<String, Json>) -> Option<String> {
+    let is_verified = claims.get("email_verified") == Some(&Json::Bool(true));
+    let email = claims.get("email").and_then(Json::as_str).filter(|_| is_verified)?;
+    Some(email.to_ascii_lowercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

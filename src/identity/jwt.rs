@@ -122,7 +122,8 @@ impl Issuer {
         }
         let id = claims::subject(claims, &self.claim)?;
         let uid = Uid::new(Arc::clone(&self.kind), id).map_err(|_| Reason::SubjectInvalid)?;
-        Ok(Subject::Known(Arc::new(Principal { uid, method: Method::Jwt, issued_at, expires_at })))
+        let email = claims::stated_email(claims).map(Into::into);
+        Ok(Subject::Known(Arc::new(Principal { uid, method: Method::Jwt, email, issued_at, expires_at })))
     }
 
     /// Verifies with the present keys, and once more with newer ones when these do not fit.

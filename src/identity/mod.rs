@@ -17,6 +17,7 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderName, PROXY_AUTHORIZATION};
 use tokio::runtime::Handle;
 
 use crate::domain::Uid;
+use crate::domain::moment::is_before;
 use crate::identity::claims::Clock;
 use crate::identity::jwt::{Issuer, Subject, Tokens};
 use crate::identity::key_ring::KeyRing;
@@ -54,6 +55,8 @@ pub struct Principal {
     pub uid: Uid,
     /// How it showed that.
     pub method: Method,
+    /// The address that the issuer has verified, in lower case, where the token says one; never an identity.
+    pub email: Option<Arc<str>>,
     /// When the credential was issued, in seconds since 1970, if it says so.
     pub issued_at: Option<u64>,
     /// When the credential ends, in seconds since 1970; open streams end then too.
@@ -124,9 +127,8 @@ impl Authenticator {
             Some(source) => source.signed_out_ms(&principal.uid).await?,
             None => None,
         };
-        let issued_ms = principal.issued_at.and_then(|at| i64::try_from(at.saturating_mul(1000)).ok());
         match out_ms {
-            Some(out_ms) if issued_ms.is_none_or(|at| at <= out_ms) => Err(Reason::SignedOut.into()),
+            Some(out_ms) if is_before(principal.issued_at, out_ms) => Err(Reason::SignedOut.into()),
             _ => Ok(Caller::Known(principal)),
         }
     }
@@ -174,7 +176,8 @@ impl Authenticator {
                 let source = self.sources.principals.as_ref().ok_or(Reason::PrincipalUnknown)?;
                 let found = source.principal_by_email(&kind, &email).await?;
                 let uid = found.filter(|uid| uid.kind() == &*kind).ok_or(Reason::PrincipalUnknown)?;
-                Ok(Arc::new(Principal { uid, method: Method::Jwt, issued_at, expires_at }))
+                let email = Some(email);
+                Ok(Arc::new(Principal { uid, method: Method::Jwt, email, issued_at, expires_at }))
             }
         }
     }

@@ -42,7 +42,7 @@ impl PolicySnapshot {
     #[must_use]
     pub fn grant_of(&self, query: &Query, resource: &Uid) -> Option<Uid> {
         let knows = self.vocabulary.action(&query.action)?.declares(SHARE);
-        (knows && self.vocabulary.kind(Uid::GRANT).is_some())
+        (self.is_lending && knows && self.vocabulary.kind(Uid::GRANT).is_some())
             .then(|| Uid::of_grant(resource, &query.principal))
     }
 

@@ -11,6 +11,7 @@ use miette::Diagnostic;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
+use crate::domain::nouns::{Catalogue, Role};
 use crate::domain::{ActionName, Entity, Facts, Uid};
 use crate::finding::Finding;
 use crate::policy::rule::Rule;
@@ -53,6 +54,8 @@ pub(super) struct ActionPolicies {
 pub struct PolicySnapshot {
     revision: Arc<str>,
     level: u32,
+    catalogue: Arc<Catalogue>,
+    pub(super) is_lending: bool,
     pub(super) vocabulary: Vocabulary,
     pub(super) texts: HashMap<PolicyId, PolicyText>,
     pub(super) by_action: BTreeMap<ActionName, ActionPolicies>,
@@ -85,6 +88,12 @@ impl PolicySnapshot {
             .unwrap_or_else(|_| Err(stopped()))
     }
 
+    /// The same policies where nothing is lent: no decision knows a grant.
+    #[must_use]
+    pub fn without_grants(self) -> Self {
+        Self { is_lending: false, ..self }
+    }
+
     /// A short hash of all texts, the same wherever the same texts are loaded.
     #[must_use]
     pub fn revision(&self) -> &Arc<str> {
@@ -111,6 +120,12 @@ impl PolicySnapshot {
     #[must_use]
     pub fn ids(&self, kind: &str) -> &[String] {
         self.vocabulary.ids(kind)
+    }
+
+    /// What permissions need, and the roles of a new tree.
+    #[must_use]
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
     }
 
     /// Whether the schema lists every entity of this type, so that none is ever stored.
@@ -154,7 +169,8 @@ impl PolicySnapshot {
 }
 
 fn build(sources: &[Source]) -> Result<PolicySnapshot, Vec<Finding>> {
-    let (schemas, policies): (Vec<&Source>, Vec<&Source>) = sources.iter().partition(|it| it.is_schema());
+    let (catalogues, texts): (Vec<&Source>, Vec<&Source>) = sources.iter().partition(|it| it.is_catalogue());
+    let (schemas, policies): (Vec<&Source>, Vec<&Source>) = texts.into_iter().partition(|it| it.is_schema());
     if schemas.is_empty() {
         return Err(vec![
             Finding::error("policies", "there is no schema")
@@ -162,11 +178,16 @@ fn build(sources: &[Source]) -> Result<PolicySnapshot, Vec<Finding>> {
         ]);
     }
     let vocabulary = Vocabulary::parse(&schemas)?;
+    let catalogue = match catalogues.first() {
+        Some(source) => super::catalogue::parse(source, vocabulary.ids(Role::PERMISSION))?,
+        None => Catalogue::default(),
+    };
     let (set, texts) = named_policies(&policies)?;
     let level = validate(&vocabulary, &set, &texts, &policies)?;
     let by_action =
         by_action(&vocabulary, &set, &texts).map_err(|error| vec![Finding::error("policies", error)])?;
-    Ok(PolicySnapshot { revision: revision(sources), level, vocabulary, texts, by_action })
+    let (revision, catalogue) = (revision(sources), Arc::new(catalogue));
+    Ok(PolicySnapshot { revision, level, catalogue, is_lending: true, vocabulary, texts, by_action })
 }
 
 fn revision(sources: &[Source]) -> Arc<str> {

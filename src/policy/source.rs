@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::finding::Finding;
+use crate::policy::CATALOGUE_FILE;
 
 /// One file of policy or schema text.
 #[derive(Debug, Clone)]
@@ -21,12 +22,23 @@ impl Source {
         Self { name: name.into(), text: text.into() }
     }
 
+    pub(super) fn is_catalogue(&self) -> bool {
+        self.name.ends_with(CATALOGUE_FILE)
+    }
+
     pub(super) fn is_schema(&self) -> bool {
         self.name.ends_with(".cedarschema")
     }
 }
 
-/// Reads every `*.cedarschema` and `*.cedar` of a folder, in the order of their names.
+/// Whether a file of the policies' folder is one that is loaded from there.
+#[must_use]
+pub fn is_policy_file(path: &Path) -> bool {
+    let is_catalogue = path.file_name().is_some_and(|name| name == CATALOGUE_FILE);
+    is_catalogue || path.extension().is_some_and(|it| it == "cedar" || it == "cedarschema")
+}
+
+/// Reads every `*.cedarschema` and `*.cedar` of a folder, and `permissions.toml`, in the order of their names.
 pub fn read_dir(dir: &Path) -> Result<Vec<Source>, Vec<Finding>> {
     let unreadable = |error: &std::io::Error| {
         vec![
@@ -37,7 +49,7 @@ pub fn read_dir(dir: &Path) -> Result<Vec<Source>, Vec<Finding>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir).map_err(|error| unreadable(&error))? {
         let path = entry.map_err(|error| unreadable(&error))?.path();
-        let wanted = path.extension().is_some_and(|it| it == "cedar" || it == "cedarschema");
+        let wanted = is_policy_file(&path);
         // Claims describe what must never be allowed; they are proven, not enforced.
         if wanted && path.file_name().is_none_or(|name| name != "claims.cedar") {
             paths.push(path);

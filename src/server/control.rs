@@ -5,34 +5,29 @@ use std::sync::Arc;
 use axum::Router;
 use http::HeaderMap;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::runtime::Handle;
 
 use crate::audit::{Decision, Log};
 use crate::config::Config;
-use crate::control::{AskedRecord, Control, Limits, OperatorToken, Readiness, Soon, Unidentified};
-use crate::domain::Uid;
+use crate::control::{
+    AskedRecord, Asker, Control, Limits, OperatorToken, Readiness, Soon, SwitchNames, Unidentified,
+};
 use crate::identity::{Authenticator, Caller, Challenge};
 use crate::server::parts::Parts;
 use crate::server::reload::Trouble;
-use crate::sharing::{self, Sharing};
+use crate::sharing::Sharing;
 
 /// The control listener's routes over the running parts.
 pub(super) fn router(
     config: &Config,
     parts: &Parts,
+    sharing: &Arc<Sharing>,
     metrics: PrometheusHandle,
     trouble: Trouble,
-    runtime: &Handle,
 ) -> Router {
     let gateway = &parts.gateway;
     let control = Control {
         decider: gateway.decider.clone(),
-        sharing: Some(Sharing::new(
-            gateway.decider.clone(),
-            parts.store.clone(),
-            runtime.clone(),
-            sharing::Limits { depth_max: config.sharing.depth_max, ..sharing::Limits::default() },
-        )),
+        sharing: Some(sharing.clone()),
         probe: probe(parts, trouble),
         metrics: Arc::new(move || metrics.render()),
         authenticate: authenticate(gateway.authenticator.clone()),
@@ -44,6 +39,10 @@ pub(super) fn router(
             body_bytes_max: config.control.body_max,
             requests_max: config.control.requests_max,
             ..Limits::default()
+        },
+        switch: SwitchNames {
+            header: config.sharing.organization_header.as_ref().map(|it| it.name().clone()),
+            query: config.sharing.organization_query.clone(),
         },
     };
     control.router()
@@ -68,7 +67,7 @@ fn probe(parts: &Parts, trouble: Trouble) -> Arc<dyn Fn() -> Soon<Readiness> + S
     })
 }
 
-type Identified = Soon<Result<Option<Uid>, Unidentified>>;
+type Identified = Soon<Result<Option<Asker>, Unidentified>>;
 
 fn authenticate(authenticator: Arc<Authenticator>) -> Arc<dyn Fn(&HeaderMap) -> Identified + Send + Sync> {
     Arc::new(move |headers| {
@@ -76,7 +75,9 @@ fn authenticate(authenticator: Arc<Authenticator>) -> Arc<dyn Fn(&HeaderMap) -> 
         Box::pin(async move {
             match authenticator.authenticate(&headers).await {
                 Ok(Caller::Anonymous) => Ok(None),
-                Ok(Caller::Known(principal)) => Ok(Some(principal.uid.clone())),
+                Ok(Caller::Known(principal)) => {
+                    Ok(Some(Asker { uid: principal.uid.clone(), email: principal.email.clone() }))
+                }
                 Err(error) if error.is_unavailable() => Err(Unidentified::Unavailable),
                 Err(_) => Err(Unidentified::Refused(Challenge::Invalid.into())),
             }

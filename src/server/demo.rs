@@ -14,7 +14,7 @@ use crate::finding::Finding;
 use crate::policy::{PolicySnapshot, Source};
 use crate::server::{Loaded, Running, StartError, load, seed};
 
-const POLICIES: [(&str, &str); 7] = [
+const POLICIES: [(&str, &str); 8] = [
     ("policies/schema.cedarschema", include_str!("../../policies/schema.cedarschema")),
     ("policies/devices.cedar", include_str!("../../policies/devices.cedar")),
     ("policies/grants.cedar", include_str!("../../policies/grants.cedar")),
@@ -22,6 +22,7 @@ const POLICIES: [(&str, &str); 7] = [
     ("policies/machines.cedar", include_str!("../../policies/machines.cedar")),
     ("policies/organizations.cedar", include_str!("../../policies/organizations.cedar")),
     ("policies/people.cedar", include_str!("../../policies/people.cedar")),
+    ("policies/permissions.toml", include_str!("../../policies/permissions.toml")),
 ];
 const ENTITIES: &str = include_str!("../../entities/family.json");
 const ROUTES: &str = include_str!("../../routes/demo.toml");
@@ -178,7 +179,7 @@ mod tests {
         let mut shipped: Vec<String> = std::fs::read_dir("policies")
             .unwrap()
             .map(|entry| format!("policies/{}", entry.unwrap().file_name().display()))
-            .filter(|name| name.contains(".cedar"))
+            .filter(|name| !name.ends_with(".md"))
             .collect();
         let mut embedded: Vec<&str> = POLICIES.iter().map(|(name, _)| *name).collect();
         shipped.sort();

@@ -8,7 +8,7 @@ use crate::domain::Entity;
 use crate::finding::Finding;
 use crate::gateway::route::{Injection, Route, Routes, Vocabulary};
 use crate::policy::PolicySnapshot;
-use crate::server::seed;
+use crate::server::{post, seed};
 
 /// A deployment that was checked and can be started.
 pub struct Loaded {
@@ -27,9 +27,15 @@ pub struct Loaded {
 /// Reads and checks a configuration and all that it names; every mistake is a finding.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Finding>> {
     let config = Config::load(path)?;
-    let snapshot = PolicySnapshot::load(&config.policies.dir)?;
+    let snapshot = policies(&config.policies.dir, config.sharing.grants)?;
     let entities = seed::read_dir(&config.entities.dir, &snapshot);
     assemble(config, snapshot, entities)
+}
+
+/// The policies of a folder, with grants or without.
+pub(super) fn policies(dir: &Path, grants: bool) -> Result<PolicySnapshot, Vec<Finding>> {
+    let snapshot = PolicySnapshot::load(dir)?;
+    Ok(if grants { snapshot } else { snapshot.without_grants() })
 }
 
 /// Checks routes against policies and puts what was read together.
@@ -47,6 +53,13 @@ pub(super) fn assemble(
         findings.extend(found);
         Vec::new()
     });
+    if let Some(mail) = &config.mail
+        && let Err(error) = post::mailer(mail)
+    {
+        let text = error.to_string();
+        let (message, help) = text.split_once('\n').unwrap_or((&text, "write the address of a mail server"));
+        findings.push(config.origin.error(mail.from.span(), message).with_help(help));
+    }
     doubts(&config, &routes).iter().for_each(|doubt| tracing::warn!("{doubt}"));
     if findings.is_empty() {
         Ok(Loaded { config, snapshot: Arc::new(snapshot), routes, entities, embedded: false })

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod listen;
 mod load;
 mod parts;
+mod post;
 mod reload;
 mod run;
 mod seed;
@@ -94,7 +95,10 @@ pub fn start(loaded: Loaded) -> Result<Running, StartError> {
     let (decider, routes) = (parts.gateway.decider.clone(), parts.gateway.routes.clone());
     let trouble = match embedded {
         true => reload::Trouble::default(),
-        false => reload::watch(config.policies.dir.clone(), decider, routes, runtime.handle()),
+        false => {
+            let (dir, grants) = (config.policies.dir.clone(), config.sharing.grants);
+            reload::watch(dir, decider, routes, grants, runtime.handle())
+        }
     };
     let (stop, stopped) = watch::channel(false);
     let workers = worker_count(&config);
@@ -102,8 +106,9 @@ pub fn start(loaded: Loaded) -> Result<Running, StartError> {
     let gateway = address(listeners.first())?;
     let control_listeners = bind(config.control.listen.get_ref(), 1)?;
     let control_address = address(control_listeners.first())?;
+    let sharing = post::sharing(&config, &parts, runtime.handle())?;
     for listener in control_listeners {
-        let served = control::router(&config, &parts, metrics.clone(), trouble.clone(), runtime.handle());
+        let served = control::router(&config, &parts, &sharing, metrics.clone(), trouble.clone());
         runtime.spawn(serve_control(listener, served, stopped.clone()));
     }
     let settings = parts::upstream_settings(&config)?;

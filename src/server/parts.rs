@@ -18,7 +18,7 @@ use crate::gateway::forward::{HostName, UpstreamSettings};
 use crate::gateway::head::{FieldRules, Forwarded, HeadLimits};
 use crate::gateway::route::Routes;
 use crate::gateway::target::Pair;
-use crate::gateway::translate::BodyLimits;
+use crate::gateway::translate::{BodyLimits, Switch};
 use crate::identity::{self, Authenticator, IssuerOptions, KeyLocation};
 use crate::policy::PolicySnapshot;
 use crate::server::listen::ConnectionLimits;
@@ -82,6 +82,10 @@ pub(super) async fn build(
         list_items_max: config.limits.list_items_max,
         sockets: Arc::new(Semaphore::new(config.limits.streams_max)),
         message_bytes_max: config.limits.message_bytes_max,
+        switch: Switch {
+            header: config.sharing.organization_header.as_ref().map(|it| it.name().clone()),
+            query: config.sharing.organization_query.clone(),
+        },
         removed: sources,
     };
     Ok(Parts { gateway: Arc::new(gateway), store, log })

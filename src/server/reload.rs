@@ -11,7 +11,8 @@ use tokio::runtime::Handle;
 use crate::decision::Decider;
 use crate::finding::Finding;
 use crate::gateway::route::Routes;
-use crate::policy::PolicySnapshot;
+use crate::policy::{PolicySnapshot, is_policy_file};
+use crate::server::load::policies;
 
 /// How often the folder is looked at; an edit counts once it stood still from one look to the next.
 const LOOK: Duration = Duration::from_millis(250);
@@ -23,7 +24,13 @@ pub(super) type Trouble = Arc<ArcSwapOption<String>>;
 type State = BTreeSet<(PathBuf, Option<SystemTime>, u64)>;
 
 /// Watches a policy folder for as long as the runtime lives.
-pub(super) fn watch(dir: PathBuf, decider: Arc<Decider>, routes: Arc<Routes>, runtime: &Handle) -> Trouble {
+pub(super) fn watch(
+    dir: PathBuf,
+    decider: Arc<Decider>,
+    routes: Arc<Routes>,
+    grants: bool,
+    runtime: &Handle,
+) -> Trouble {
     let trouble: Trouble = Arc::default();
     let told = trouble.clone();
     let mut in_force = state(&dir);
@@ -35,7 +42,7 @@ pub(super) fn watch(dir: PathBuf, decider: Arc<Decider>, routes: Arc<Routes>, ru
             if now != in_force && now == before {
                 in_force.clone_from(&now);
                 let (dir, routes) = (dir.clone(), routes.clone());
-                let loaded = tokio::task::spawn_blocking(move || load(&dir, &routes)).await;
+                let loaded = tokio::task::spawn_blocking(move || load(&dir, &routes, grants)).await;
                 apply(
                     loaded.unwrap_or_else(|_| Err("the policies could not be loaded".to_owned())),
                     &decider,
@@ -65,8 +72,8 @@ fn apply(loaded: Result<PolicySnapshot, String>, decider: &Decider, trouble: &Tr
 }
 
 /// The policies of a folder, if they load and still know every action that a route asks for.
-fn load(dir: &Path, routes: &Routes) -> Result<PolicySnapshot, String> {
-    let snapshot = PolicySnapshot::load(dir)
+fn load(dir: &Path, routes: &Routes, grants: bool) -> Result<PolicySnapshot, String> {
+    let snapshot = policies(dir, grants)
         .map_err(|findings| findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("; "))?;
     let known: BTreeSet<_> = snapshot.actions().cloned().collect();
     let asked = routes.all().iter().flat_map(|route| {
@@ -81,8 +88,7 @@ fn load(dir: &Path, routes: &Routes) -> Result<PolicySnapshot, String> {
 fn state(dir: &Path) -> State {
     let Ok(entries) = std::fs::read_dir(dir) else { return State::new() };
     let named = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let policies =
-        named.filter(|path| path.extension().is_some_and(|it| it == "cedar" || it == "cedarschema"));
+    let policies = named.filter(|path| is_policy_file(path));
     // The file that a link leads to counts: configuration managers replace links.
     let seen = policies.map(|path| {
         let data = std::fs::metadata(&path).ok();

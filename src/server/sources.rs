@@ -77,7 +77,7 @@ impl PrincipalSource for Sources {
 
     fn signed_out_ms<'a>(&'a self, principal: &'a Uid) -> Pending<'a, Option<i64>> {
         Box::pin(async move {
-            let found = self.decider.pin().attribute_ms(principal, "signed_out").await;
+            let found = self.decider.pin().signed_out_ms(principal).await;
             found.map_err(|error| SourceError(Box::new(error)))
         })
     }

@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::domain::nouns::{Device, Grant, Organization, User};
 use crate::domain::{Change, Query, Uid};
 use crate::sharing::ask::to;
+use crate::sharing::bounds::Room;
 use crate::sharing::invitations::plain_email;
 use crate::sharing::organizations::check_name;
 use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule};
@@ -41,20 +42,23 @@ pub struct Provision {
 }
 
 impl Operation for Provision {
-    type Known = Option<Organization>;
+    type Known = (Option<Organization>, Room);
 
     async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Self::Known, Failure> {
-        reader.organization(&self.organization).await
+        let organization = reader.organization(&self.organization).await?;
+        let room = reader.room_for_devices(organization.as_ref()).await?;
+        Ok((organization, room))
     }
 
     fn rule(&self, actor: &Actor, _: &Self::Known) -> Rule {
         actor.may("provision", &self.organization)
     }
 
-    fn plan(&self, actor: &Actor, known: &Self::Known, _: &Moment) -> Result<Plan, Conflict> {
+    fn plan(&self, actor: &Actor, (known, room): &Self::Known, _: &Moment) -> Result<Plan, Conflict> {
         let organization = known.as_ref().ok_or(Conflict::Missing)?;
         check_name(&self.name, NAME_CHARS_MAX)?;
         check_template(organization, self.template.as_deref())?;
+        room.check(1)?;
         let mut device = Device::new(
             Uid::new(Device::KIND, self.id.as_str())?,
             organization.uid.clone(),
@@ -103,6 +107,7 @@ pub struct Handover {
     grants: Vec<Grant>,
     owner: Option<User>,
     organization: Option<Organization>,
+    room: Room,
 }
 
 impl Operation for Transfer {
@@ -123,7 +128,8 @@ impl Operation for Transfer {
             _ => None,
         };
         let grants = reader.grants("device", &self.device).await?;
-        Ok(Handover { device, grants, owner, organization })
+        let room = reader.room_for_devices(organization.as_ref()).await?;
+        Ok(Handover { device, grants, owner, organization, room })
     }
 
     fn rule(&self, actor: &Actor, known: &Handover) -> Rule {
@@ -158,6 +164,7 @@ impl Operation for Transfer {
             Destination::Organization(_) | Destination::Nobody => None,
         };
         check_template(organization, device.template.as_deref())?;
+        known.room.check(usize::from(device.organization != organization.uid))?;
         let mut plan = put(&Device { organization: organization.uid.clone(), owner, ..device.clone() });
         // Grants go where their device goes; whose granter loses his right gives nothing any more.
         let elsewhere = known.grants.iter().filter(|it| it.organization != organization.uid);

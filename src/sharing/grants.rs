@@ -19,11 +19,14 @@ const TEXT_CHARS_MAX: usize = 250;
 /// Quarters of an hour in a week.
 const WEEK: i64 = 7 * 24 * 4;
 
-/// A grant as the API shows it.
+/// A grant as the API shows it: one whose time is over is `expired`.
 #[must_use]
-pub fn described(it: &Grant) -> Json {
+pub fn described(it: &Grant, now_ms: i64) -> Json {
+    let is_standing = matches!(it.answer, Answer::Offered | Answer::Accepted);
+    let is_over = is_standing && it.until.is_some_and(|until| until <= now_ms);
+    let status = if is_over { "expired" } else { it.answer.as_str() };
     json!({ "id": it.uid.id(), "device": it.device.id(), "organization": it.organization.id(),
-            "grantee": it.grantee.id(), "granter": it.granter.id(), "status": it.answer.as_str(),
+            "grantee": it.grantee.id(), "granter": it.granter.id(), "status": status,
             "control": it.control, "datastreams": it.datastreams, "from": it.from.map(rfc3339),
             "until": it.until.map(rfc3339), "quarters": it.hours, "zone": it.zone, "note": it.note })
 }
@@ -81,6 +84,12 @@ impl Terms {
     }
 }
 
+/// The operator may switch lending off; decisions then know no grants either.
+fn check_lending(moment: &Moment) -> Result<(), Conflict> {
+    let detail = "the operator has switched lending off";
+    if moment.limits.grants { Ok(()) } else { Err(Conflict::broken("grants-off", detail)) }
+}
+
 /// Lends a device to people; each of them may take it.
 #[derive(Debug)]
 pub struct Offer {
@@ -130,6 +139,7 @@ impl Operation for Offer {
 
     fn plan(&self, actor: &Actor, known: &Offering, moment: &Moment) -> Result<Plan, Conflict> {
         let device = known.device.as_ref().ok_or(Conflict::Missing)?;
+        check_lending(moment)?;
         if self.emails.len() > GRANTEES_MAX {
             return Err(Conflict::TooMuch(GRANTEES_MAX));
         }
@@ -153,7 +163,7 @@ impl Operation for Offer {
                 made.push(Grant { rest, ..grant });
             }
         }
-        let items: Vec<Json> = made.iter().map(described).collect();
+        let items: Vec<Json> = made.iter().map(|it| described(it, moment.now_ms)).collect();
         let stands = |it: &Grant| known.standing.iter().flatten().any(|standing| standing.uid == it.uid);
         // The name follows from the pair, so one that went with an account may come back with it.
         let changes = made.iter().map(|it| match stands(it) {
@@ -222,13 +232,23 @@ impl Operation for Reply {
         Some(&self.grant)
     }
 
-    fn plan(&self, _: &Actor, known: &Self::Known, _: &Moment) -> Result<Plan, Conflict> {
+    fn plan(&self, _: &Actor, known: &Self::Known, moment: &Moment) -> Result<Plan, Conflict> {
         let grant = known.as_ref().ok_or(Conflict::Missing)?;
+        if self.answer == Answer::Accepted {
+            check_lending(moment)?;
+            if grant.until.is_some_and(|until| until <= moment.now_ms) {
+                return Err(Conflict::broken("expired", "the time of the grant is over"));
+            }
+        }
         if grant.answer == Answer::Revoked && self.answer == Answer::Declined {
             return Err(Conflict::broken("revoked", "the grant was taken back already"));
         }
         let after = Grant { answer: self.answer, ..grant.clone() };
-        Ok(Plan { changes: vec![Change::Put(after.write())], answer: described(&after), secret: None })
+        Ok(Plan {
+            changes: vec![Change::Put(after.write())],
+            answer: described(&after, moment.now_ms),
+            secret: None,
+        })
     }
 }
 

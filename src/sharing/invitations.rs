@@ -5,14 +5,14 @@ use subtle::ConstantTimeEq;
 
 use crate::domain::moment::rfc3339;
 use crate::domain::nouns::{Draft, Invitation, Outcome, Role, Status, User};
-use crate::domain::{Change, Entity, Uid};
+use crate::domain::{Change, Uid};
 use crate::sharing::ask::to;
+use crate::sharing::bounds::{Room, Sent};
 use crate::sharing::organizations::check_name;
 use crate::sharing::people::NAME_CHARS_MAX;
 use crate::sharing::secret::Secret;
-use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule, people};
+use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule, letters, people};
 
-const DAY_MS: i64 = 24 * 3_600_000;
 /// The longest address (RFC 5321).
 const EMAIL_BYTES_MAX: usize = 254;
 
@@ -32,7 +32,8 @@ pub fn plain_email(text: &str) -> Result<String, Conflict> {
 pub fn described(it: &Invitation) -> Json {
     json!({ "id": it.uid.id(), "organization": it.organization.id(), "role": it.role.id(), "email": it.email,
             "inviter": it.inviter.id(), "user": it.invitee.id(), "status": it.outcome.as_str(),
-            "created": rfc3339(it.created_at), "expires": rfc3339(it.expires_at) })
+            "created": rfc3339(it.created_at), "expires": rfc3339(it.expires_at),
+            "delivery": it.delivery.map(|state| json!({ "state": state.as_str(), "attempts": it.attempts })) })
 }
 
 /// Invites somebody who has no account.
@@ -58,7 +59,8 @@ pub struct Invite {
 pub struct Inviting {
     role: Option<Role>,
     is_taken: bool,
-    latest: Vec<Entity>,
+    room: Room,
+    sent: Sent,
 }
 
 impl Operation for Invite {
@@ -69,8 +71,13 @@ impl Operation for Invite {
             Ok(email) => reader.user_by_email(&email).await?.is_some(),
             Err(_) => false,
         };
-        let latest = reader.invitations_since(&self.organization, reader.now_ms() - DAY_MS).await?;
-        Ok(Inviting { role: reader.role(&self.role).await?, is_taken, latest })
+        let organization = reader.organization(&self.organization).await?;
+        Ok(Inviting {
+            role: reader.role(&self.role).await?,
+            is_taken,
+            room: reader.room_for_users(organization.as_ref()).await?,
+            sent: reader.sent(&self.organization).await?,
+        })
     }
 
     fn rule(&self, actor: &Actor, known: &Inviting) -> Rule {
@@ -92,12 +99,8 @@ impl Operation for Invite {
         if known.is_taken {
             return Err(Conflict::AddressTaken);
         }
-        let latest = known.latest.iter().filter_map(|it| Invitation::read(it).ok());
-        let today = latest.filter(|it| it.created_at > moment.now_ms - DAY_MS).count();
-        if today >= moment.limits.invitations_per_day_max {
-            let detail = format!("at most {} invitations a day", moment.limits.invitations_per_day_max);
-            return Err(Conflict::broken("too-many-invitations", detail));
-        }
+        known.room.check(1)?;
+        let sent = known.sent.another(moment.now_ms, &moment.limits)?;
         let invitee = Uid::new(User::KIND, self.user_id.as_str())?;
         let mut user =
             User::new(invitee.clone(), self.organization.clone(), role.uid.clone(), Status::Pending);
@@ -111,20 +114,30 @@ impl Operation for Invite {
             invitee,
         };
         let mut invitation = Invitation::new(Uid::new(Invitation::KIND, self.id.as_str())?, draft);
-        sign(&mut invitation, &self.secret, moment);
         invitation.created_at = moment.now_ms;
-        let changes = vec![Change::Create(user.write()), Change::Create(invitation.write())];
-        Ok(Plan { changes, answer: described(&invitation), secret: shown(&self.secret) })
+        let sending = send(&mut invitation, &self.secret, moment)?;
+        let mut plan = Plan { answer: described(&invitation), secret: sending.token, ..Plan::default() };
+        plan.changes.extend([Change::Create(user.write()), Change::Create(invitation.write()), sent]);
+        plan.changes.extend(sending.letter);
+        Ok(plan)
     }
 }
 
-fn sign(invitation: &mut Invitation, secret: &Secret, moment: &Moment) {
-    invitation.token_hash = secret.hash();
-    invitation.expires_at = moment.now_ms + moment.limits.invitation_ms;
+/// How the link reaches the person: the token for the inviter, or a letter for the outbox.
+struct Sending {
+    token: Option<(&'static str, String)>,
+    letter: Option<Change>,
 }
 
-fn shown(secret: &Secret) -> Option<(&'static str, String)> {
-    Some(("token", secret.reveal().to_owned()))
+fn send(invitation: &mut Invitation, secret: &Secret, moment: &Moment) -> Result<Sending, Conflict> {
+    invitation.expires_at = moment.now_ms + moment.limits.invitation_ms;
+    if moment.by_mail {
+        // The token that is mailed is made when it is mailed; the hash of this one is only a fresh name.
+        let letter = letters::queue(invitation, &secret.hash(), moment.now_ms)?;
+        return Ok(Sending { token: None, letter: Some(letter) });
+    }
+    (invitation.token_hash, invitation.delivery) = (secret.hash(), None);
+    Ok(Sending { token: Some(("token", secret.reveal().to_owned())), letter: None })
 }
 
 /// Makes a new link; the old one opens nothing any more.
@@ -135,14 +148,27 @@ pub struct Resend {
     pub secret: Secret,
 }
 
-impl Operation for Resend {
-    type Known = Option<Invitation>;
+/// What a new link depends on.
+#[derive(Debug)]
+pub struct Resending {
+    invitation: Option<Invitation>,
+    sent: Option<Sent>,
+    queued: Vec<Uid>,
+}
 
-    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Self::Known, Failure> {
-        reader.invitation(&self.invitation).await
+impl Operation for Resend {
+    type Known = Resending;
+
+    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Resending, Failure> {
+        let invitation = reader.invitation(&self.invitation).await?;
+        let sent = match &invitation {
+            Some(it) => Some(reader.sent(&it.organization).await?),
+            None => None,
+        };
+        Ok(Resending { invitation, sent, queued: letters::queued(reader, &self.invitation).await? })
     }
 
-    fn rule(&self, actor: &Actor, _: &Self::Known) -> Rule {
+    fn rule(&self, actor: &Actor, _: &Resending) -> Rule {
         actor.may("resend_invitation", &self.invitation)
     }
 
@@ -150,12 +176,16 @@ impl Operation for Resend {
         Some(&self.invitation)
     }
 
-    fn plan(&self, _: &Actor, known: &Self::Known, moment: &Moment) -> Result<Plan, Conflict> {
-        let mut invitation = known.clone().ok_or(Conflict::Missing)?;
+    fn plan(&self, _: &Actor, known: &Resending, moment: &Moment) -> Result<Plan, Conflict> {
+        let mut invitation = known.invitation.clone().ok_or(Conflict::Missing)?;
         check_unanswered(&invitation)?;
-        sign(&mut invitation, &self.secret, moment);
-        let changes = vec![Change::Put(invitation.write())];
-        Ok(Plan { changes, answer: described(&invitation), secret: shown(&self.secret) })
+        let sent = known.sent.as_ref().ok_or(Conflict::Missing)?.another(moment.now_ms, &moment.limits)?;
+        let sending = send(&mut invitation, &self.secret, moment)?;
+        let mut plan = Plan { answer: described(&invitation), secret: sending.token, ..Plan::default() };
+        plan.changes.extend([Change::Put(invitation.write()), sent]);
+        plan.changes.extend(known.queued.iter().cloned().map(Change::Remove));
+        plan.changes.extend(sending.letter);
+        Ok(plan)
     }
 }
 
@@ -208,6 +238,8 @@ impl Operation for Withdraw {
 pub struct Accept {
     /// The token of the link.
     pub secret: Secret,
+    /// The address that the caller's issuer has verified, in lower case, where the token says one.
+    pub email: Option<String>,
 }
 
 /// What using a link depends on.
@@ -252,6 +284,7 @@ impl Operation for Accept {
         let pending =
             known.invitee.as_ref().filter(|it| it.status == Status::Pending).ok_or(Conflict::Missing)?;
         let uid = actor.uid.clone().filter(|uid| uid.kind() == User::KIND).ok_or(Conflict::Missing)?;
+        self.check_address(&invitation, moment.limits.require_verified_email)?;
         let is_same = uid == pending.uid;
         if actor.user.is_some() && !is_same {
             return Err(Conflict::broken("has-account", "who has an account is transferred, not invited"));
@@ -271,5 +304,18 @@ impl Operation for Accept {
         };
         let changes = changes.into_iter().chain([Change::Put(invitation.write())]).collect();
         Ok(Plan { changes, answer: people::described(&member), secret: None })
+    }
+}
+
+impl Accept {
+    /// The link is for one address: whoever shows another one has somebody else's link.
+    fn check_address(&self, invitation: &Invitation, is_required: bool) -> Result<(), Conflict> {
+        let what = match &self.email {
+            Some(email) if *email == invitation.email => return Ok(()),
+            Some(_) => "the invitation is for another address: sign in with the one that it was sent to",
+            None if is_required => "sign in with the address that the invitation was sent to, verified",
+            None => return Ok(()),
+        };
+        Err(Conflict::broken("other-address", what))
     }
 }

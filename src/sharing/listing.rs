@@ -85,7 +85,7 @@ impl Sharing {
             let page = self.store.referring(kind, label, of, after.as_deref(), limit).await?;
             seen += page.len();
             let is_last = page.len() < limit as usize;
-            let visible = self.visible(actor, listing, &page).await?;
+            let visible = self.visible(actor, listing.view, &page).await?;
             for (entity, is_visible) in page.into_iter().zip(visible) {
                 if items.len() >= limit as usize {
                     return Ok(Page { items, next: after });
@@ -102,14 +102,20 @@ impl Sharing {
         Ok(Page { items, next: after })
     }
 
-    async fn visible(
+    /// Works in the view of an organization, if Cedar permits `switch_org`.
+    pub async fn switch(&self, actor: &Uid, organization: &Uid) -> Result<(), Failure> {
+        self.admit(Query::new(actor.clone(), "switch_org", organization.clone())).await
+    }
+
+    /// Which of these the actor may see, by the action that makes one visible.
+    pub(super) async fn visible(
         &self,
         actor: Option<&Uid>,
-        listing: &Listing,
+        view: &'static str,
         page: &[Entity],
     ) -> Result<Vec<bool>, Failure> {
         let (Some(actor), Some(first)) = (actor, page.first()) else { return Ok(vec![true; page.len()]) };
-        let query = Query::new(actor.clone(), Arc::<str>::from(listing.view), first.uid.clone());
+        let query = Query::new(actor.clone(), Arc::<str>::from(view), first.uid.clone());
         let uids: Vec<Uid> = page.iter().map(|it| it.uid.clone()).collect();
         let decided = self.decider.pin().filter(&query, &uids).await;
         decided.map_err(Failure::Refused)

@@ -1,18 +1,21 @@
 //! Sharing: every operation is decided by Cedar, planned purely, and applied whole or not at all.
 
 mod ask;
+mod bounds;
 pub mod devices;
 mod failure;
 pub mod grants;
 mod idempotency;
 pub mod invitations;
 pub mod keys;
+pub mod letters;
 mod listing;
 pub mod organizations;
 pub mod people;
 pub mod permissions;
 mod reader;
 pub mod roles;
+mod search;
 pub mod secret;
 pub mod set_up;
 
@@ -22,7 +25,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::audit;
 use crate::decision::{Ask, Decider, Permitted, Refused, Session};
@@ -31,10 +34,13 @@ use crate::store::{Store, StoreError};
 
 use ask::Asked;
 pub use ask::{Actor, Rule};
+pub use bounds::{Limits, Plan as PlanBounds};
 pub use failure::{Conflict, Failure};
 pub use idempotency::{Idempotency, etag};
+use letters::Post;
 pub use listing::{Listing, Page};
 pub use reader::Reader;
+pub use search::{Found, Search};
 
 /// How often an operation is planned anew because something else was written meanwhile.
 const ATTEMPTS_MAX: u32 = 16;
@@ -45,36 +51,6 @@ const HEARD_WITHIN: Duration = Duration::from_secs(5);
 /// How long an operation waits for those before it.
 const TURN_WITHIN: Duration = Duration::from_secs(10);
 
-/// The bounds of sharing.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// How many organizations stand on top of each other, the root included.
-    pub depth_max: usize,
-    /// How many organizations one tree has.
-    pub organizations_max: usize,
-    /// How many roles an organization has.
-    pub roles_max: usize,
-    /// How many invitations an organization sends in a day.
-    pub invitations_per_day_max: usize,
-    /// How long the link of an invitation works, in milliseconds.
-    pub invitation_ms: i64,
-    /// How many entities one operation may touch.
-    pub touched_max: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            depth_max: 4,
-            organizations_max: 201,
-            roles_max: 9,
-            invitations_per_day_max: 25,
-            invitation_ms: 30 * 24 * 3_600_000,
-            touched_max: 5_000,
-        }
-    }
-}
-
 /// What a plan may depend on beside the facts.
 #[derive(Debug, Clone)]
 pub struct Moment {
@@ -82,6 +58,8 @@ pub struct Moment {
     pub now_ms: i64,
     /// The bounds.
     pub limits: Limits,
+    /// Whether invitations are mailed; else the inviter hands the link over.
+    pub by_mail: bool,
 }
 
 /// What an operation would change, and what is answered then.
@@ -150,13 +128,34 @@ pub struct Sharing {
     limits: Limits,
     /// One operation at a time in this process: others would only plan in vain.
     turn: Mutex<()>,
+    /// Whether letters are sent.
+    by_mail: bool,
+    /// Told when there may be something in the outbox.
+    posted: Notify,
 }
 
 impl Sharing {
     /// Sharing over a store, decided by `decider`.
     #[must_use]
     pub fn new(decider: Arc<Decider>, store: Arc<dyn Store>, runtime: Handle, limits: Limits) -> Arc<Self> {
-        Arc::new(Self { decider, store, runtime, limits, turn: Mutex::default() })
+        Self::with_post(decider, store, runtime, limits, None)
+    }
+
+    /// The same with a way to send letters: invitations are mailed.
+    #[must_use]
+    pub fn with_post(
+        decider: Arc<Decider>,
+        store: Arc<dyn Store>,
+        runtime: Handle,
+        limits: Limits,
+        post: Option<Post>,
+    ) -> Arc<Self> {
+        let (turn, posted, by_mail) = (Mutex::default(), Notify::new(), post.is_some());
+        let sharing = Arc::new(Self { decider, store, runtime, limits, turn, by_mail, posted });
+        if let Some(post) = post {
+            drop(sharing.runtime.spawn(sharing.clone().deliver(post)));
+        }
+        sharing
     }
 
     /// Decides, plans and applies, on a task of its own: a client that hangs up cannot cut it.
@@ -280,7 +279,7 @@ impl Sharing {
         revision: Revision,
     ) -> Result<Done, (Asked<O>, Failure)> {
         let (asked, _) = permitted.into_parts();
-        let moment = Moment { now_ms: session.now_ms(), limits: self.limits.clone() };
+        let moment = Moment { now_ms: session.now_ms(), limits: self.limits.clone(), by_mail: self.by_mail };
         let work = async {
             let reader = self.reader(session);
             reader.check_version(asked.operation.subject(), circumstances.if_match.as_deref()).await?;
@@ -301,6 +300,7 @@ impl Sharing {
                 true => revision,
                 false => self.store.apply(changes, Some(revision)).await?,
             };
+            self.posted.notify_one();
             if let (Json::Object(answer), Some((name, secret))) = (&mut answer, secret) {
                 answer.insert(name.to_owned(), secret.into());
             }
@@ -325,6 +325,6 @@ impl Sharing {
     }
 
     fn reader<'a>(&'a self, session: &'a Session) -> Reader<'a> {
-        Reader { store: &*self.store, session, touched_max: self.limits.touched_max }
+        Reader { store: &*self.store, session, limits: &self.limits }
     }
 }

@@ -5,10 +5,9 @@ use serde_json::{Value as Json, json};
 use crate::domain::nouns::{Answer, Device, Grant, Invitation, Organization, Role, User};
 use crate::domain::{Change, Uid};
 use crate::sharing::ask::to;
+use crate::sharing::bounds::FREE;
 use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule};
 
-/// The plan without sub-organizations and without editable roles.
-pub const FREE: &str = "FREE";
 /// The longest name, in characters.
 const NAME_CHARS_MAX: usize = 100;
 
@@ -109,10 +108,7 @@ impl Operation for Create {
             let detail = format!("organizations stand at most {} deep", limits.depth_max);
             return Err(Conflict::broken("too-deep", detail));
         }
-        if known.tree.len() >= limits.organizations_max {
-            let detail = format!("a tree has at most {} organizations", limits.organizations_max);
-            return Err(Conflict::broken("too-many-organizations", detail));
-        }
+        limits.check_organizations(parent, known.tree.len())?;
         known.check_name(&self.name, None)?;
         let uid = Uid::new(Organization::KIND, self.id.as_str())?;
         let mut made = Organization::new(uid.clone(), self.name.clone(), Some(parent.uid.clone()));

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::domain::nouns::{Answer, Device, Grant, Invitation, Organization, Role, Status, User};
 use crate::domain::{Change, Uid};
 use crate::sharing::ask::to;
+use crate::sharing::bounds::Room;
 use crate::sharing::organizations::check_name;
 use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule};
 
@@ -88,6 +89,8 @@ pub enum Verb {
     Suspend,
     /// Opens it again.
     Activate,
+    /// Notes that nobody has used it for long; it works as before.
+    MarkInactive,
     /// Ends what was issued until now.
     SignOut,
 }
@@ -112,6 +115,7 @@ impl Operation for SetStatus {
         let action = match self.verb {
             Verb::Suspend => "suspend_user",
             Verb::Activate => "activate_user",
+            Verb::MarkInactive => "mark_inactive",
             Verb::SignOut => "force_sign_out",
         };
         actor.may(action, &self.user)
@@ -134,8 +138,12 @@ impl Operation for SetStatus {
                 known.check_admin_stays()?;
                 (after.status, after.signed_out_at) = (Status::Suspended, Some(moment.now_ms));
             }
-            (Verb::Activate, Status::Suspended) => after.status = Status::Active,
-            (Verb::Activate, _) => {}
+            (Verb::Activate, _) => after.status = Status::Active,
+            (Verb::MarkInactive, Status::Suspended) => {
+                let detail = "the account is suspended: activate it first";
+                return Err(Conflict::broken("suspended", detail));
+            }
+            (Verb::MarkInactive, _) => after.status = Status::Inactive,
         }
         Ok(put(&after))
     }
@@ -198,6 +206,7 @@ pub struct Moving {
     chain: Vec<Organization>,
     role: Option<Role>,
     devices: Vec<Device>,
+    rooms: [Room; 2],
 }
 
 impl Operation for Transfer {
@@ -209,10 +218,13 @@ impl Operation for Transfer {
             Some(user) => reader.chain(&user.organization).await?,
             None => Vec::new(),
         };
+        let chain = reader.chain(&self.organization).await?;
+        let to = chain.first();
         Ok(Moving {
             person,
             from_root: from.last().map(|it| it.uid.clone()),
-            chain: reader.chain(&self.organization).await?,
+            rooms: [reader.room_for_users(to).await?, reader.room_for_devices(to).await?],
+            chain,
             role: reader.role(&self.role).await?,
             devices: reader.owned(&self.user).await?,
         })
@@ -256,6 +268,10 @@ impl Operation for Transfer {
             ));
         }
         known.person.check_admin_stays()?;
+        let [users, devices] = &known.rooms;
+        users.check(1)?;
+        let along = |it: &&Device| self.with_devices && it.organization != organization.uid;
+        devices.check(known.devices.iter().filter(along).count())?;
         let moved = User { organization: organization.uid.clone(), role: role.uid.clone(), ..user.clone() };
         let mut plan = put(&moved);
         for device in &known.devices {

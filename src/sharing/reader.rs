@@ -1,11 +1,14 @@
 //! Reads nouns and lists of the store, every list with a bound.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::decision::Session;
-use crate::domain::nouns::{Device, Grant, Invitation, NounError, Organization, Role, User};
+use crate::domain::nouns::{
+    Catalogue, Device, Grant, Invitation, NounError, Organization, Role, User, is_note,
+};
 use crate::domain::{Change, Entity, Uid};
-use crate::sharing::{Conflict, Failure, etag};
+use crate::sharing::{Conflict, Failure, Limits, etag};
 use crate::store::Store;
 
 /// Entities of one look-up.
@@ -15,7 +18,7 @@ const PAGE: u32 = 500;
 pub struct Reader<'a> {
     pub(super) store: &'a dyn Store,
     pub(super) session: &'a Session,
-    pub(super) touched_max: usize,
+    pub(super) limits: &'a Limits,
 }
 
 impl Reader<'_> {
@@ -35,6 +38,12 @@ impl Reader<'_> {
             return Ok(None);
         }
         Ok(self.entity(uid).await?.as_ref().map(read).transpose()?)
+    }
+
+    /// What permissions need, and the roles of a new tree.
+    #[must_use]
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.session.snapshot().catalogue().clone()
     }
 
     /// The person of this name.
@@ -90,25 +99,14 @@ impl Reader<'_> {
 
     /// What refers to `to` by this attribute.
     pub async fn referring(&self, kind: &str, label: &str, to: &Uid) -> Result<Vec<Entity>, Failure> {
-        self.referring_behind(kind, label, to, "").await
-    }
-
-    /// The same, from behind an id.
-    pub async fn referring_behind(
-        &self,
-        kind: &str,
-        label: &str,
-        to: &Uid,
-        behind: &str,
-    ) -> Result<Vec<Entity>, Failure> {
         let mut found: Vec<Entity> = Vec::new();
         loop {
-            let after = Some(found.last().map_or(behind, |entity| entity.uid.id()));
+            let after = found.last().map(|entity| entity.uid.id());
             let page = self.store.referring(kind, label, to, after, PAGE).await?;
             let is_last = page.len() < PAGE as usize;
             found.extend(page);
-            if found.len() > self.touched_max {
-                return Err(Conflict::TooMuch(self.touched_max).into());
+            if found.len() > self.limits.touched_max {
+                return Err(Conflict::TooMuch(self.limits.touched_max).into());
             }
             if is_last {
                 return Ok(found);
@@ -116,22 +114,9 @@ impl Reader<'_> {
         }
     }
 
-    /// Invitations of an organization whose ids were made since then: ids are UUIDs in the order of time.
-    pub async fn invitations_since(&self, organization: &Uid, since_ms: i64) -> Result<Vec<Entity>, Failure> {
-        let (high, low) = ((since_ms >> 16) & 0xffff_ffff, since_ms & 0xffff);
-        let behind = format!("{high:08x}-{low:04x}-");
-        self.referring_behind(Invitation::KIND, "organization", organization, &behind).await
-    }
-
     /// Whether there was an entity of this name, and it was removed.
     pub async fn is_removed(&self, uid: &Uid) -> Result<bool, Failure> {
         Ok(self.store.is_removed(uid).await?)
-    }
-
-    /// The pinned time, in Unix milliseconds.
-    #[must_use]
-    pub fn now_ms(&self) -> i64 {
-        self.session.now_ms()
     }
 
     /// Whether anything refers to `to` by this attribute.
@@ -148,8 +133,8 @@ impl Reader<'_> {
                 open.push_back(Organization::read(&entity)?);
             }
             found.push(organization);
-            if found.len() + open.len() > self.touched_max {
-                return Err(Conflict::TooMuch(self.touched_max).into());
+            if found.len() + open.len() > self.limits.touched_max {
+                return Err(Conflict::TooMuch(self.limits.touched_max).into());
             }
         }
         Ok(found)
@@ -200,7 +185,9 @@ impl Reader<'_> {
     /// Checks everything that would be written against the schema.
     pub(super) fn check(&self, changes: &[Change]) -> Result<(), Failure> {
         for change in changes {
-            if let Change::Put(entity) | Change::Create(entity) | Change::Renew(entity) = change {
+            if let Change::Put(entity) | Change::Create(entity) | Change::Renew(entity) = change
+                && !is_note(entity.uid.kind())
+            {
                 let fits = self.session.snapshot().canonical(entity.to_json());
                 fits.map_err(|reason| Conflict::Invalid(format!("it does not fit the schema: {reason}")))?;
             }

@@ -1,14 +1,15 @@
 //! Roles: the same in a whole tree by name, with values that each organization has for itself.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use crate::domain::nouns::{Permission, Role, User};
+use crate::domain::nouns::{Catalogue, Permission, Role, User};
 use crate::domain::{Change, Uid};
 use crate::sharing::ask::to;
 use crate::sharing::organizations::check_name;
-use crate::sharing::permissions::{ADMIN_KEEPS, Edit, completed};
+use crate::sharing::permissions::Edit;
 use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule};
 
 /// The longest name of a role, in characters.
@@ -18,6 +19,7 @@ const NAME_CHARS_MAX: usize = 60;
 #[derive(Debug)]
 pub struct Everywhere {
     is_root: bool,
+    catalogue: Arc<Catalogue>,
     role: Option<Role>,
     organizations: Vec<Uid>,
     roles: Vec<Role>,
@@ -39,7 +41,7 @@ impl Everywhere {
         for uid in &organizations {
             roles.extend(reader.roles(uid).await?);
         }
-        Ok(Self { is_root, role, organizations, roles })
+        Ok(Self { is_root, catalogue: reader.catalogue(), role, organizations, roles })
     }
 
     async fn of(reader: &Reader<'_>, uid: &Uid) -> Result<Self, Failure> {
@@ -99,8 +101,8 @@ impl Operation for Create {
         Everywhere::read(reader, Some(&self.organization), None).await
     }
 
-    fn rule(&self, actor: &Actor, _: &Everywhere) -> Rule {
-        let within = actor.holds(&completed(&self.permissions));
+    fn rule(&self, actor: &Actor, known: &Everywhere) -> Rule {
+        let within = actor.holds(&known.catalogue.completed(&self.permissions));
         actor.may_with("create_role", &self.organization, [("within_own_rights", Some(within.into()))])
     }
 
@@ -114,7 +116,8 @@ impl Operation for Create {
         }
         let make = |organization: &Uid| {
             let uid = Uid::new(Role::KIND, format!("{}/{}", organization.id(), self.id))?;
-            Ok(Role::new(uid, organization.clone(), self.name.clone(), completed(&self.permissions)))
+            let held = known.catalogue.completed(&self.permissions);
+            Ok(Role::new(uid, organization.clone(), self.name.clone(), held))
         };
         let made: Vec<Role> = known.organizations.iter().map(make).collect::<Result<_, Conflict>>()?;
         let answer = made.first().map(described).ok_or(Conflict::Missing)?;
@@ -193,7 +196,12 @@ impl Operation for EditPermissions {
     }
 
     fn rule(&self, actor: &Actor, known: &Everywhere) -> Rule {
-        let after = known.role.as_ref().and_then(|role| self.edit.apply(&role.permissions).ok());
+        // The operator gives what he adds to the schema to the administrators, who hold nothing of it yet.
+        if actor.uid.is_none() {
+            return Rule::Operator;
+        }
+        let apply = |role: &Role| self.edit.apply(&known.catalogue, &role.permissions).ok();
+        let after = known.role.as_ref().and_then(apply);
         // A contradiction gives nothing; the plan says what is wrong with it.
         let within = after.is_none_or(|after| actor.holds(&after));
         let ask =
@@ -208,17 +216,18 @@ impl Operation for EditPermissions {
 
     fn plan(&self, _: &Actor, known: &Everywhere, _: &Moment) -> Result<Plan, Conflict> {
         let role = known.role()?;
-        let after = Role { permissions: self.edit.apply(&role.permissions)?, ..role.clone() };
+        let after =
+            Role { permissions: self.edit.apply(&known.catalogue, &role.permissions)?, ..role.clone() };
         let mut changed = vec![after.clone()];
         for below in self.below(known, role) {
             let permissions = match self.push {
-                Push::Changed => self.edit.apply(&below.permissions)?,
+                Push::Changed => self.edit.apply(&known.catalogue, &below.permissions)?,
                 Push::Overwrite | Push::None => after.permissions.clone(),
             };
             changed.push(Role { permissions, ..below.clone() });
         }
         for role in &changed {
-            check_lock_out(role)?;
+            check_lock_out(&known.catalogue, role)?;
         }
         Ok(Plan {
             changes: changed.iter().map(|it| Change::Put(it.write())).collect(),
@@ -237,9 +246,10 @@ impl EditPermissions {
 }
 
 /// Somebody must stay able to change the roles back.
-fn check_lock_out(role: &Role) -> Result<(), Conflict> {
-    match ADMIN_KEEPS.iter().find(|it| role.is_admin() && !role.permissions.contains(**it)) {
-        Some(lost) => Err(Conflict::broken("admin-role", format!("the Admin role keeps `{lost}`"))),
+fn check_lock_out(catalogue: &Catalogue, role: &Role) -> Result<(), Conflict> {
+    let keeps = catalogue.role(&role.name).into_iter().flat_map(|it| &it.keeps);
+    match keeps.filter(|it| !role.permissions.contains(*it)).min() {
+        Some(lost) => Err(Conflict::broken("admin-role", format!("the role `{}` keeps `{lost}`", role.name))),
         None => Ok(()),
     }
 }

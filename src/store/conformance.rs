@@ -1,6 +1,7 @@
 //! The suite that every store must pass; its oracle is the pure model `World`.
 
 mod lists;
+mod search;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -47,6 +48,7 @@ pub async fn check(store: &Arc<dyn Store>, seed: u64, steps: u32) -> Outcome {
     batch(store).await?;
     grants(store).await?;
     circles(store).await?;
+    search::check(store).await?;
     writers(store).await?;
     snapshots(store).await?;
     feed(store).await

@@ -19,6 +19,8 @@ pub(super) struct Dialect {
     pub(super) count_inside: &'static str,
     /// Adds the references `$3`, each label, type and id, of the entity `($1, $2)`.
     pub(super) add_references: &'static str,
+    /// Adds the words `$4`, each an array of one, of the entity `($1, $2)` inside of `$3`.
+    pub(super) add_words: &'static str,
     /// Adds the rows `$3`, each number, type and id, of the revision `$1` with the nonce `$2`.
     pub(super) add_changes: &'static str,
     /// Renews the lease of the replica `$1` at the revision `$2` with the nonce `$3`, for `$4` ms.

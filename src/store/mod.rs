@@ -9,6 +9,7 @@ mod key;
 mod lease;
 mod postgres;
 mod rows;
+mod search;
 mod sql;
 mod sqlite;
 mod write;
@@ -23,6 +24,7 @@ use crate::domain::{Change, Entity, Facts, Revision, Uid};
 pub use error::StoreError;
 pub use feed::Feed;
 pub use key::ApiKey;
+pub use search::{Place, words, words_of};
 
 /// An answer of the store that is still to come.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -63,6 +65,34 @@ pub trait Store: FactSource {
         after: Option<&'a str>,
         limit: u32,
     ) -> Pending<'a, Vec<Entity>>;
+
+    /// Entities of one type inside of these organizations in the order of their names, from behind `after`.
+    fn in_order<'a>(
+        &'a self,
+        kind: &'a str,
+        within: &'a [String],
+        after: Option<&'a Place>,
+        is_backwards: bool,
+        limit: u32,
+    ) -> Pending<'a, Vec<Entity>>;
+
+    /// Entities of one type inside of these organizations with a word that begins so, in any order.
+    fn with_word<'a>(
+        &'a self,
+        kind: &'a str,
+        within: &'a [String],
+        begins: &'a str,
+        limit: u32,
+    ) -> Pending<'a, Vec<Uid>>;
+
+    /// How many entities of one type refer to `to`, counted up to `max`.
+    fn count_referring<'a>(
+        &'a self,
+        kind: &'a str,
+        label: &'a str,
+        to: &'a Uid,
+        max: u32,
+    ) -> Pending<'a, u32>;
 
     /// The entity that a unique text belongs to; ASCII letters match in either case.
     fn find<'a>(&'a self, kind: &'a str, attr: &'a str, value: &'a str) -> Pending<'a, Option<Uid>>;
@@ -116,6 +146,8 @@ pub struct Options {
     pub revisions_kept: u32,
     /// Entity types and attributes whose text belongs to one entity only.
     pub unique: Vec<(String, String)>,
+    /// Entity types that are listed in the order of names, and found by words.
+    pub listed: Vec<String>,
 }
 
 impl Default for Options {
@@ -129,6 +161,7 @@ impl Default for Options {
             poll: Duration::from_millis(100),
             revisions_kept: 100_000,
             unique: vec![("User".to_owned(), "email".to_owned())],
+            listed: vec!["Device".to_owned(), "User".to_owned()],
         }
     }
 }

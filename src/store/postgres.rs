@@ -51,6 +51,8 @@ SELECT COUNT(*) FROM inside WHERE kind = $2 AND id = $3"#,
     add_references: "
 INSERT INTO reference (from_kind, from_id, label, to_kind, to_id)
 SELECT $1, $2, value ->> 0, value ->> 1, value ->> 2 FROM json_array_elements($3::json)",
+    add_words: "
+INSERT INTO word (kind, id, within, word) SELECT $1, $2, $3, value ->> 0 FROM json_array_elements($4::json)",
     add_changes: "
 INSERT INTO change (rev, n, kind, id, nonce)
 SELECT $1, CAST(value ->> 0 AS BIGINT), value ->> 1, value ->> 2, $2 FROM json_array_elements($3::json)",
@@ -71,6 +73,7 @@ WHERE until_ms < CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - 
         ("entities", include_str!("../../migrations/postgres/0001_entities.sql")),
         ("feed", include_str!("../../migrations/postgres/0002_feed.sql")),
         ("referring", include_str!("../../migrations/postgres/0003_referring.sql")),
+        ("search", include_str!("../../migrations/postgres/0005_search.sql")),
     ],
     session,
 };

@@ -12,7 +12,7 @@ use crate::store::dialect::Dialect;
 use crate::store::lease::{Keeper, Lease, Own};
 use crate::store::rows;
 use crate::store::write::{self, Work};
-use crate::store::{ApiKey, FactSource, Feed, Options, Pending, Store, StoreError, sqlite};
+use crate::store::{ApiKey, FactSource, Feed, Options, Pending, Place, Store, StoreError, sqlite};
 
 const KEY_COLUMNS: &str =
     "SELECT id, hash, principal_kind, principal_id, name, created_ms, expires_ms, revoked_ms FROM api_key ";
@@ -21,6 +21,9 @@ const REFERRING: &str = "SELECT e.kind, e.id, e.body FROM reference AS r \
     JOIN entity AS e ON e.kind = r.from_kind AND e.id = r.from_id \
     WHERE r.to_kind = $1 AND r.to_id = $2 AND r.label = $3 AND r.from_kind = $4 AND r.from_id > $5 \
     ORDER BY r.from_id LIMIT $6";
+
+const COUNT_REFERRING: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM reference AS r \
+    WHERE r.to_kind = $1 AND r.to_id = $2 AND r.label = $3 AND r.from_kind = $4 LIMIT $5) AS some";
 
 /// A store in SQLite or PostgreSQL.
 pub(super) struct SqlStore {
@@ -64,6 +67,7 @@ impl SqlStore {
         let replica = keeper.as_ref().map(|keeper| keeper.id().to_owned()).unwrap_or_default();
         let writing = tokio::sync::Mutex::default();
         let core = Arc::new(Core { pool, dialect, feed, options, writing, replica, own, is_shared });
+        core.fill().await?;
         let head = core.within(core.head()).await?;
         core.feed.publish(head, []);
         Ok(Self { core, keeper })
@@ -190,6 +194,16 @@ impl Core {
         found.iter().map(rows::entity_of).collect()
     }
 
+    async fn count_referring(&self, kind: &str, label: &str, to: &Uid, max: u32) -> Result<u32, StoreError> {
+        if rows::has_nul(to) || [kind, label].iter().any(|part| part.contains('\0')) {
+            return Ok(0);
+        }
+        let query = sqlx::query_scalar(COUNT_REFERRING).bind(to.kind().to_owned()).bind(to.id().to_owned());
+        let query = query.bind(label.to_owned()).bind(kind.to_owned()).bind(i64::from(max));
+        let count: i64 = query.fetch_one(&self.pool).await?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
     async fn find(&self, kind: &str, attr: &str, value: &str) -> Result<Option<Uid>, StoreError> {
         if [kind, attr, value].iter().any(|part| part.contains('\0')) {
             return Ok(None);
@@ -265,6 +279,37 @@ impl Store for SqlStore {
         limit: u32,
     ) -> Pending<'a, Vec<Entity>> {
         Box::pin(self.core.within(self.core.referring(kind, label, to, after, limit)))
+    }
+
+    fn in_order<'a>(
+        &'a self,
+        kind: &'a str,
+        within: &'a [String],
+        after: Option<&'a Place>,
+        is_backwards: bool,
+        limit: u32,
+    ) -> Pending<'a, Vec<Entity>> {
+        Box::pin(self.core.within(self.core.in_order(kind, within, after, is_backwards, limit)))
+    }
+
+    fn with_word<'a>(
+        &'a self,
+        kind: &'a str,
+        within: &'a [String],
+        begins: &'a str,
+        limit: u32,
+    ) -> Pending<'a, Vec<Uid>> {
+        Box::pin(self.core.within(self.core.with_word(kind, within, begins, limit)))
+    }
+
+    fn count_referring<'a>(
+        &'a self,
+        kind: &'a str,
+        label: &'a str,
+        to: &'a Uid,
+        max: u32,
+    ) -> Pending<'a, u32> {
+        Box::pin(self.core.within(self.core.count_referring(kind, label, to, max)))
     }
 
     fn find<'a>(&'a self, kind: &'a str, attr: &'a str, value: &'a str) -> Pending<'a, Option<Uid>> {

@@ -42,6 +42,8 @@ SELECT COUNT(*) FROM inside WHERE kind = $2 AND id = $3",
     add_references: "
 INSERT INTO reference (from_kind, from_id, label, to_kind, to_id)
 SELECT $1, $2, value ->> 0, value ->> 1, value ->> 2 FROM json_each($3)",
+    add_words: "
+INSERT INTO word (kind, id, within, word) SELECT $1, $2, $3, value ->> 0 FROM json_each($4)",
     add_changes: "
 INSERT INTO change (rev, n, kind, id, nonce)
 SELECT $1, CAST(value ->> 0 AS BIGINT), value ->> 1, value ->> 2, $2 FROM json_each($3)",
@@ -60,6 +62,7 @@ WHERE id <> $1 AND seen < $2 AND until_ms >= CAST(unixepoch('subsec') * 1000 AS 
         ("entities", include_str!("../../migrations/sqlite/0001_entities.sql")),
         ("feed", include_str!("../../migrations/sqlite/0002_feed.sql")),
         ("referring", include_str!("../../migrations/sqlite/0003_referring.sql")),
+        ("search", include_str!("../../migrations/sqlite/0005_search.sql")),
     ],
     session,
 };

@@ -155,6 +155,7 @@ impl Core {
                 named("DELETE FROM entity WHERE kind = $1 AND id = $2", uid)
                     .execute(&mut *connection)
                     .await?;
+                self.unlist(connection, uid).await?;
                 unlink(connection, uid).await
             }
         }
@@ -177,8 +178,10 @@ impl Core {
                    ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body, rev = excluded.rev";
         named(put, uid).bind(rows::body(entity)?).bind(rows::to_db(rev)).execute(&mut *connection).await?;
         if exists {
+            self.unlist(connection, uid).await?;
             unlink(connection, uid).await?;
         }
+        self.list(connection, entity).await?;
         if !references.is_empty() {
             let list = references.iter().map(|(label, to)| json!([label, to.kind(), to.id()]));
             named(self.dialect.add_references, uid).bind(rows::list(list)).execute(&mut *connection).await?;

@@ -35,6 +35,8 @@ mod gateway;
 mod grants;
 /// Who is asking: real keys, real key servers, and every way we know to cheat with a token.
 mod identity;
+/// Invitations by mail: a real mail server that takes, refuses, is slow, is away, and comes back.
+mod mail;
 /// Role × relation × action as one table, reviewed as a diff.
 mod matrix;
 /// The decided cases of the sharing model.
@@ -55,6 +57,8 @@ mod sockets;
 mod store;
 /// Every story holds, and together they reach every policy and action.
 mod stories;
+/// Lists in the view of one organization, and lending switched off.
+mod switch;
 /// A real device API behind the gateway: a W3C Web of Things server, driven by programs of others.
 mod things;
 /// The upstreams of the tests do what they say.

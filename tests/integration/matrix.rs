@@ -39,12 +39,13 @@ const ORGANIZATION_ACTIONS: [&str; 12] = [
     "invite_user",
 ];
 const ROLE_ACTIONS: [&str; 4] = ["view_role", "edit_role", "edit_role_permissions", "delete_role"];
-const USER_ACTIONS: [&str; 8] = [
+const USER_ACTIONS: [&str; 9] = [
     "view_user",
     "edit_user",
     "change_role",
     "suspend_user",
     "activate_user",
+    "mark_inactive",
     "force_sign_out",
     "transfer_user",
     "delete_user",

@@ -118,6 +118,67 @@ fn a_socket_ends_with_the_right_to_it() {
     });
 }
 
+/// Somebody who may end sessions, accounts and people.
+const BOSS: [&str; 4] = ["ORG_VIEW_USERS", "USER_FORCE_LOGOUT", "USER_SUSPEND", "ORG_DELETE_USERS"];
+
+/// Does it to the person through the sharing API.
+fn as_boss(gate: &Gate, method: &str, path: &str) {
+    let home = json!({ "type": "Organization", "id": "home" });
+    let held: Vec<Json> = BOSS.iter().map(|it| json!({ "type": "Permission", "id": it })).collect();
+    let role = json!({ "organization": home, "name": "Boss" });
+    gate.put(json!({ "uid": { "type": "Role", "id": "boss" }, "attrs": role, "parents": held }));
+    let user = json!({ "organization": home, "status": "active" });
+    let parents = json!([{ "type": "Role", "id": "boss" }]);
+    gate.put(json!({ "uid": { "type": "User", "id": "boss" }, "attrs": user, "parents": parents }));
+    let request = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .unwrap()
+        .request(method.parse().unwrap(), format!("http://{}/api/v1/users/{path}", gate.running().control))
+        .bearer_auth(gate.token("boss"));
+    let answer = gate.running().handle().block_on(async { request.send().await.unwrap() });
+    assert!(answer.status().is_success(), "{method} {path}: {}", answer.status());
+}
+
+#[test]
+fn a_socket_ends_with_the_session_and_with_the_person() {
+    let things = Things::start();
+    for (method, path, reason) in [
+        ("POST", "viewer/sign-out", "signed-out"),
+        ("POST", "viewer/suspend", "access-ended"),
+        ("DELETE", "viewer", "access-ended"),
+    ] {
+        let gate = gate(&things);
+        run(async || {
+            let mut owner = open(&gate, &gate.token("owner"), "/0").await.unwrap();
+            let mut viewer = open(&gate, &gate.token("viewer"), "/0").await.unwrap();
+            tokio::task::block_in_place(|| as_boss(&gate, method, path));
+            let changed = Instant::now();
+            assert_eq!(rest(&mut viewer).await.1, Some((1008, reason.to_owned())), "{path}");
+            assert!(changed.elapsed() < Duration::from_secs(5), "{path}: not some time-out");
+            assert_eq!(open(&gate, &gate.token("viewer"), "/0").await.unwrap_err(), 401, "{path}");
+            owner.close(None).await.unwrap();
+            assert!(rest(&mut owner).await.1.is_none_or(|(code, _)| code == 1000), "another's went on");
+        });
+    }
+}
+
+#[test]
+fn a_session_that_began_after_a_sign_out_goes_on() {
+    let things = Things::start();
+    let gate = gate(&things);
+    as_boss(&gate, "POST", "viewer/sign-out");
+    // A token says in whole seconds when it was issued.
+    let token = gate.token_of(&json!({ "sub": "viewer", "iat": now() + 2 }));
+    run(async || {
+        let mut viewer = open(&gate, &token, "/0").await.unwrap();
+        viewer.send(Message::text(r#"{"messageType":"addEventSubscription","data":{}}"#)).await.unwrap();
+        tokio::task::block_in_place(|| suspend(&gate, "owner"));
+        viewer.close(None).await.unwrap();
+        assert!(rest(&mut viewer).await.1.is_none_or(|(code, _)| code == 1000));
+    });
+}
+
 #[test]
 fn a_socket_ends_with_its_token() {
     let things = Things::start();
@@ -131,6 +192,16 @@ fn a_socket_ends_with_its_token() {
 
 #[test]
 fn an_event_stream_ends_with_the_right_to_it() {
+    an_event_stream_ends(|gate| suspend(gate, "viewer"));
+}
+
+#[test]
+fn an_event_stream_ends_with_the_session_and_with_the_person() {
+    an_event_stream_ends(|gate| as_boss(gate, "POST", "viewer/sign-out"));
+    an_event_stream_ends(|gate| as_boss(gate, "DELETE", "viewer"));
+}
+
+fn an_event_stream_ends(by: impl FnOnce(&Gate)) {
     let upstream = by_hand(|mut socket| {
         if socket.head().is_some() {
             socket.send(
@@ -155,7 +226,7 @@ fn an_event_stream_ends_with_the_right_to_it() {
         assert_ne!(read, 0);
         seen.extend_from_slice(&some[..read]);
     }
-    suspend(&gate, "viewer");
+    by(&gate);
     let ended = loop {
         match client.read(&mut some) {
             Ok(0) => break true,

@@ -79,7 +79,7 @@ impl<'a> Asking<'a> {
     fn admit(&self, evaluation: &Evaluation) -> Result<(), ControlError> {
         match &self.caller {
             Caller::Operator => Ok(()),
-            Caller::Principal(uid) if *uid != evaluation.query.principal => Err(ControlError::NotSelf),
+            Caller::Principal(asker) if asker.uid != evaluation.query.principal => Err(ControlError::NotSelf),
             Caller::Principal(_) if !evaluation.overrides.is_empty() => Err(ControlError::NotStated),
             Caller::Principal(_) => Ok(()),
         }

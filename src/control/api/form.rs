@@ -59,10 +59,21 @@ pub(super) struct InvitationBody {
     status: String,
     created: String,
     expires: String,
-    /// What the link is made of: shown once, to who invited; a repeated request does not show it again.
+    /// How far the letter with the link has come; null where the inviter hands the link over.
+    delivery: Option<DeliveryBody>,
+    /// What the link is made of, unless it is mailed: shown once; a repeated request does not show it again.
     token: Option<String>,
     /// After a write: the revision from which on it counts.
     revision: Option<u64>,
+}
+
+/// The way of a letter.
+#[derive(ToSchema)]
+pub(super) struct DeliveryBody {
+    /// `queued`, `delayed` (it is tried again), `sent` or `refused` (it is not).
+    state: String,
+    /// How often it was tried.
+    attempts: i64,
 }
 
 /// A device.
@@ -87,7 +98,7 @@ pub(super) struct GrantBody {
     organization: String,
     grantee: String,
     granter: String,
-    /// `offered`, `accepted`, `declined` or `revoked`.
+    /// `offered`, `accepted`, `declined`, `revoked`, or `expired` once its time is over.
     status: String,
     control: bool,
     datastreams: Option<Vec<String>>,
@@ -129,6 +140,7 @@ pub(super) struct MeBody {
     /// `Type::"id"`; the operator has none.
     principal: Option<String>,
     user: Option<UserBody>,
+    /// The organization that was switched to, or the own one.
     organization: Option<OrganizationBody>,
     role: Option<RoleBody>,
     /// What the actions are about, as `Type::"id"`.

@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 
 use crate::control::api::form::{GrantBody, GrantsBody, Refusals};
 use crate::control::api::incoming::{Incoming, Nothing, entity};
+use crate::control::api::keys::now_ms;
 use crate::control::api::outgoing::{broken, changed, created};
 use crate::control::{Control, ControlError};
 use crate::domain::Entity;
@@ -31,7 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
 }
 
 pub(super) fn shown(entity: &Entity) -> Result<Value, ControlError> {
-    Grant::read(entity).map(|it| described(&it)).map_err(broken)
+    Grant::read(entity).map(|it| described(&it, now_ms())).map_err(broken)
 }
 
 /// What is lent, to whom, and when.

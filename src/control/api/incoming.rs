@@ -26,6 +26,8 @@ const PAGE_DEFAULT: u32 = 50;
 /// A request, read.
 pub(super) struct Incoming<T> {
     pub(super) actor: Option<Uid>,
+    /// The address that the actor's issuer has verified.
+    pub(super) email: Option<String>,
     pub(super) body: T,
     pub(super) circumstances: Circumstances,
 }
@@ -94,7 +96,8 @@ impl Control {
             idempotency: idempotency(&parts, &bytes)?,
             if_match: single(&parts.headers, &header::IF_MATCH)?.map(str::to_owned),
         };
-        Ok(Incoming { actor: caller.uid().cloned(), body, circumstances })
+        let (actor, email) = (caller.uid().cloned(), caller.email().map(str::to_owned));
+        Ok(Incoming { actor, email, body, circumstances })
     }
 
     /// Reads who asks to see something, and waits for nobody: what is read is always the newest.

@@ -57,7 +57,7 @@ struct AcceptForm {
     token: String,
 }
 
-/// Invites somebody who has no account; the answer holds the token of the link.
+/// Invites somebody who has no account; the link is mailed, or the answer holds its token.
 #[utoipa::path(post, path = "/api/v1/invitations", tag = "sharing", security(("bearer" = [])), request_body = InviteForm, responses((status = 201, description = "what was asked for", body = InvitationBody), Refusals))]
 async fn invite(State(control): State<Arc<Control>>, request: Request) -> Result<Response, ControlError> {
     let incoming: Incoming<InviteForm> = control.incoming(request).await?;
@@ -80,7 +80,8 @@ async fn invite(State(control): State<Arc<Control>>, request: Request) -> Result
 #[utoipa::path(post, path = "/api/v1/invitations/accept", tag = "sharing", security(("bearer" = [])), request_body = AcceptForm, responses((status = 200, description = "what was asked for", body = UserBody), Refusals))]
 async fn accept(State(control): State<Arc<Control>>, request: Request) -> Result<Response, ControlError> {
     let incoming: Incoming<AcceptForm> = control.incoming(request).await?;
-    let operation = Accept { secret: Secret::parse(&incoming.body.token).ok_or(Conflict::Missing)? };
+    let secret = Secret::parse(&incoming.body.token).ok_or(Conflict::Missing)?;
+    let operation = Accept { secret, email: incoming.email.clone() };
     Ok(changed(control.perform(incoming, operation).await?))
 }
 

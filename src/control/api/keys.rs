@@ -67,7 +67,8 @@ fn owner(actor: Option<&Uid>, stated: Option<&str>) -> Result<Uid, ControlError>
     }
 }
 
-fn now_ms() -> i64 {
+/// The present, in Unix milliseconds.
+pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -12,7 +12,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::control::api::form::{MeBody, Refusals};
-use crate::control::api::incoming::query_of;
 use crate::control::api::outgoing::broken;
 use crate::control::{Control, ControlError};
 use crate::domain::Uid;
@@ -29,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct HereForm {
-    /// What the actions are about, as `Type::id`; the own organization unless stated.
+    /// What the actions are about, as `Type::id`; the organization that was switched to, or the own one, unless stated.
     resource: Option<String>,
 }
 
@@ -40,18 +39,20 @@ async fn me(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Json<Value>, ControlError> {
-    let form: HereForm = query_of(&uri)?;
-    let Some(actor) = control.reader(&headers).await? else {
+    let actor = control.reader(&headers).await?;
+    let (switched, form) = control.switched::<HereForm>(actor.as_ref(), &uri, &headers).await?;
+    let Some(actor) = actor else {
         return Ok(Json(json!({ "principal": null, "actions": [] })));
     };
     let sharing = control.sharing()?;
     let entity = sharing.read(Some(&actor), "view_user", &actor).await?;
     let user = User::read(&entity).map_err(broken)?;
-    let organization = sharing.read(None, "view_organization", &user.organization).await?;
+    let here = switched.unwrap_or_else(|| user.organization.clone());
+    let organization = sharing.read(None, "view_organization", &here).await?;
     let organization = Organization::read(&organization).map_err(broken)?;
     let role = Role::read(&sharing.read(None, "view_role", &user.role).await?).map_err(broken)?;
     let resource = match form.resource.as_deref().map(Uid::parse) {
-        None => user.organization.clone(),
+        None => here,
         Some(parsed) => parsed.map_err(|error| ControlError::Malformed(error.to_string()))?,
     };
     let actions = control.actions(&actor, &resource).await?;

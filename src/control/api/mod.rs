@@ -11,6 +11,8 @@ mod me;
 mod organizations;
 mod outgoing;
 mod roles;
+mod search;
+mod switched;
 mod users;
 
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::control::Control;
+
+pub use switched::SwitchNames;
 
 /// The routes of the sharing API.
 pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
@@ -28,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
         .merge(users::routes())
         .merge(invitations::routes())
         .merge(devices::routes())
+        .merge(search::routes())
         .merge(grants::routes())
         .merge(keys::routes())
 }

@@ -109,7 +109,6 @@ async fn set_up(State(control): State<Arc<Control>>, request: Request) -> Result
         plan: form.plan.clone().unwrap_or_else(|| "PRO".to_owned()),
         admin_id: form.admin.id.clone(),
         admin_email: form.admin.email.clone(),
-        permissions: control.decider.pin().snapshot().ids(Role::PERMISSION).iter().cloned().collect(),
     };
     Ok(created(control.perform(incoming, operation).await?))
 }

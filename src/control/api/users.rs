@@ -29,6 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
         .routes(routes!(change_role))
         .routes(routes!(suspend))
         .routes(routes!(activate))
+        .routes(routes!(mark_inactive))
         .routes(routes!(sign_out))
         .routes(routes!(transfer))
         .routes(routes!(list_devices))
@@ -131,7 +132,20 @@ async fn suspend(
     Ok(changed(control.perform(incoming, operation).await?))
 }
 
-/// Opens a suspended account again.
+/// Notes that a person has not been here for long; the account works as before.
+#[utoipa::path(post, path = "/api/v1/users/{id}/inactive", tag = "sharing", security(("bearer" = [])), params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = UserBody), Refusals))]
+async fn mark_inactive(
+    State(control): State<Arc<Control>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ControlError> {
+    let uid = entity(User::KIND, &id)?;
+    let incoming: Incoming<Nothing> = control.incoming(request).await?;
+    let operation = SetStatus { user: uid, verb: Verb::MarkInactive };
+    Ok(changed(control.perform(incoming, operation).await?))
+}
+
+/// Opens a suspended account again, or notes that a person is back.
 #[utoipa::path(post, path = "/api/v1/users/{id}/activate", tag = "sharing", security(("bearer" = [])), params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = UserBody), Refusals))]
 async fn activate(
     State(control): State<Arc<Control>>,

@@ -1,5 +1,7 @@
 //! An invitation: a link that makes somebody a member, once and for some time.
 
+use serde_json::Value as Json;
+
 use crate::domain::moment::datetime;
 use crate::domain::nouns::{NounError, blank, lacks, moment, named, reference, set, text};
 use crate::domain::{Entity, Uid};
@@ -31,6 +33,34 @@ impl Outcome {
     }
 }
 
+/// How far the letter with the link has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// It waits to be sent.
+    Queued,
+    /// It was not taken yet, and is sent again.
+    Delayed,
+    /// The mail server took it.
+    Sent,
+    /// The mail server does not take letters to this address.
+    Refused,
+}
+
+impl Delivery {
+    const ALL: [Self; 4] = [Self::Queued, Self::Delayed, Self::Sent, Self::Refused];
+
+    /// The name in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Delayed => "delayed",
+            Self::Sent => "sent",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// An invitation into one organization, with one role, to one address.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invitation {
@@ -54,6 +84,10 @@ pub struct Invitation {
     pub expires_at: i64,
     /// What became of it.
     pub outcome: Outcome,
+    /// How far its letter has come; nothing where the inviter hands the link over himself.
+    pub delivery: Option<Delivery>,
+    /// How often the letter was tried.
+    pub attempts: i64,
     /// The entity as it was read, with every attribute that has no meaning here.
     pub rest: Entity,
 }
@@ -92,6 +126,8 @@ impl Invitation {
             created_at: 0,
             expires_at: 0,
             outcome: Outcome::Open,
+            delivery: None,
+            attempts: 0,
         }
     }
 
@@ -111,6 +147,9 @@ impl Invitation {
             created_at: moment_of("created")?,
             expires_at: moment_of("expires")?,
             outcome: Outcome::parse(&text_of("status")?).ok_or_else(lacks(entity, "status"))?,
+            delivery: text(entity, "delivery")
+                .and_then(|name| Delivery::ALL.into_iter().find(|it| it.as_str() == name)),
+            attempts: entity.attrs.get("attempts").and_then(Json::as_i64).unwrap_or_default(),
             rest: entity.clone(),
         })
     }
@@ -128,6 +167,8 @@ impl Invitation {
         set(&mut entity, "created", Some(datetime(self.created_at)));
         set(&mut entity, "expires", Some(datetime(self.expires_at)));
         set(&mut entity, "status", Some(self.outcome.as_str().into()));
+        set(&mut entity, "delivery", self.delivery.map(|it| it.as_str().into()));
+        set(&mut entity, "attempts", (self.attempts > 0).then(|| self.attempts.into()));
         entity
     }
 

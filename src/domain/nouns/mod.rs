@@ -1,5 +1,6 @@
 //! The nouns of sharing: typed views of entities that keep every attribute which they do not know.
 
+mod catalogue;
 mod device;
 mod grant;
 mod invitation;
@@ -11,15 +12,26 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::domain::{Entity, Uid, moment};
 
+pub use catalogue::{Catalogue, Template};
 pub use device::Device;
 pub use grant::{Answer, Grant};
-pub use invitation::{Draft, Invitation, Outcome};
+pub use invitation::{Delivery, Draft, Invitation, Outcome};
 pub use organization::Organization;
 pub use role::{Permission, Role};
 pub use user::{Status, User};
 
 /// The type of answers that are kept for repeated requests: no schema declares it, so no policy sees one.
 pub const KEPT_ANSWER: &str = "IdempotencyKey";
+/// The type of letters that are still to be sent; no schema declares it either.
+pub const LETTER: &str = "Letter";
+/// The type of what is known of an organization's latest invitations; no schema declares it either.
+pub const SENT: &str = "SentInvitations";
+
+/// Whether entities of this type are notes of the program's own: no policy sees one, and no file holds one.
+#[must_use]
+pub fn is_note(kind: &str) -> bool {
+    [KEPT_ANSWER, LETTER, SENT].contains(&kind)
+}
 
 /// An entity that is not what its type says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

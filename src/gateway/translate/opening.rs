@@ -7,10 +7,16 @@ use serde_json::Value as Json;
 
 use super::ids::id_text;
 use super::{Principal, Reading};
+use crate::decision::Credential;
 use crate::domain::{Context, Query, Uid};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::route::{Condition, IdSource, Route, Rule};
 use crate::gateway::target::Pair;
+
+/// What a stream hangs on beside its queries.
+pub(super) fn credential(principal: &Principal) -> Credential {
+    Credential { issued_at: principal.issued_at, expires_at: principal.expires_at }
+}
 
 /// A request that opened a socket.
 pub struct Opening {
@@ -44,10 +50,10 @@ impl Opening {
         &self.principal
     }
 
-    /// When the credential ends that opened it, in seconds since 1970.
+    /// The credential that opened it.
     #[must_use]
-    pub fn expires_at(&self) -> Option<u64> {
-        self.principal.expires_at
+    pub fn credential(&self) -> Credential {
+        credential(&self.principal)
     }
 
     /// Whether every condition holds for a message.

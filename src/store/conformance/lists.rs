@@ -54,6 +54,12 @@ async fn backwards(store: &Arc<dyn Store>, world: &World) -> Outcome {
             }
             found.extend(page);
         }
+        let count = store.count_referring(kind, &label, &to, 3).await?;
+        same(
+            format!("the count of what {kind} refers by `{label}` to {to}"),
+            expected.len().min(3),
+            count as usize,
+        )?;
         same(format!("what {kind} refers by `{label}` to {to}"), expected, found)?;
     }
     let nothing = store.referring("Device", "owner\0", &uid("Device", "a\0")?, None, 9).await?;

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cedargate::audit::{Log, LogOptions, Sink};
-use cedargate::control::{AskedRecord, Control, Limits, OperatorToken, Readiness, Unidentified};
+use cedargate::control::{
+    AskedRecord, Asker, Control, Limits, OperatorToken, Readiness, SwitchNames, Unidentified,
+};
 use cedargate::decision::{self, Decider};
 use cedargate::domain::Uid;
 use cedargate::policy::PolicySnapshot;
@@ -78,6 +80,7 @@ impl Bench {
             }),
             log: Arc::new(Log::start(Sink::Memory(Arc::default()), LogOptions::default()).unwrap()),
             public_url: setup.public_url,
+            switch: SwitchNames::default(),
             limits: setup.limits,
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -149,11 +152,11 @@ pub(super) fn question(subject: &str, action: &str, resource: &str) -> Value {
 }
 
 /// The bearer token `user-NAME` is that user's; `panic` and `down` do what they say.
-fn authenticate(headers: &HeaderMap) -> Result<Option<Uid>, Unidentified> {
+fn authenticate(headers: &HeaderMap) -> Result<Option<Asker>, Unidentified> {
     let Some(value) = headers.get(http::header::AUTHORIZATION) else { return Ok(None) };
     let token = value.to_str().unwrap().trim_start_matches("Bearer ").to_owned();
     match token.strip_prefix("user-") {
-        Some(name) => Ok(Some(Uid::new("user", name).unwrap())),
+        Some(name) => Ok(Some(Uid::new("user", name).unwrap().into())),
         None if token == "panic" => panic!("told to"),
         None if token == "down" => Err(Unidentified::Unavailable),
         None => Err(Unidentified::Refused(HeaderValue::from_static(

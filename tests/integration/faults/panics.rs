@@ -9,7 +9,7 @@ use cedargate::domain::{Facts, Uid};
 use cedargate::gateway::admission::Admission;
 use cedargate::gateway::forward::{HostName, Upstream, UpstreamSettings};
 use cedargate::gateway::head::{FieldRules, Forwarded, HeadLimits};
-use cedargate::gateway::translate::BodyLimits;
+use cedargate::gateway::translate::{BodyLimits, Switch};
 use cedargate::gateway::{Gateway, Removed, Worker};
 use cedargate::identity::{Authenticator, KeySource, KeyText, Options, Pending as Soon, Sources};
 use cedargate::server::listen::{self, ConnectionLimits};
@@ -109,6 +109,7 @@ fn gateway(traps: &Arc<Traps>, lines: &Arc<Mutex<Vec<u8>>>, runtime: &tokio::run
     let options = Options { api_key_header: Some("x-api-key".parse().unwrap()), ..Options::default() };
     let sources = Sources { keys: Some(Arc::new(Keys)), ..Sources::default() };
     Gateway {
+        switch: Switch::default(),
         authenticator: Arc::new(Authenticator::new(options, sources, runtime).unwrap()),
         routes: Arc::new(routes),
         decider: Decider::new(snapshot, facts, runtime.clone(), limits),

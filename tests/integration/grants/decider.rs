@@ -228,3 +228,31 @@ fn a_decision_holds_until_the_nearest_of_beginning_end_and_quarter() {
     assert_eq!(until(Some(hours)), Some(ms("2026-07-03T16:00:00Z")));
     assert_eq!(until(Some(json!({ "hours": [450], "until": after }))), Some(ms(after)));
 }
+
+/// Ten thousand grants of one device: a decision reads the one that is about who asks, and nothing of the others.
+#[tokio::test]
+async fn ten_thousand_grants_of_a_device_are_not_in_the_way_of_a_decision() {
+    let house = House::new().await;
+    // A decider that remembers nothing has to load everything each time.
+    let limits = Limits { decisions: 0, closures: 0, load_timeout: Duration::from_secs(10) };
+    let forgetful = Decider::new(house.policies.clone(), house.source.clone(), Handle::current(), limits);
+    let house = House { decider: forgetful, ..house };
+    house.put("garage", "villa-dad", "wife", json!({})).await;
+    let loaded = async || {
+        let mut loaded = Vec::new();
+        for (who, expected) in [("villa-dad", true), ("villa-son", false), ("wife", true)] {
+            let before = house.source.given.load(Ordering::SeqCst);
+            assert_eq!(house.may(who, "control", "garage").await.0, expected, "{who}");
+            loaded.push(house.source.given.load(Ordering::SeqCst) - before);
+        }
+        loaded
+    };
+    let with_one = loaded().await;
+    let many: Vec<Change> = (0..10_000)
+        .map(|n| Change::Put(grant(&house.policies, "garage", &format!("stranger-{n}"), "wife", &json!({}))))
+        .collect();
+    for some in many.chunks(1_000) {
+        house.source.store.apply(some.to_vec(), None).await.unwrap();
+    }
+    assert_eq!(loaded().await, with_one);
+}

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use cedargate::audit::{Log, LogOptions, Overflow, Sink};
-use cedargate::control::{Control, Limits, OperatorToken, Readiness, Unidentified};
+use cedargate::control::{Control, Limits, OperatorToken, Readiness, SwitchNames, Unidentified};
 use cedargate::decision::{self, Decider};
 use cedargate::domain::{Change, Uid};
 use cedargate::identity::{
@@ -63,17 +63,26 @@ impl Bench {
 
     /// The same, with room for so many records.
     pub(crate) async fn with_places(places: usize) -> Self {
-        Self::build("sqlite::memory:", sharing::Limits::default(), places).await
+        Self::build(snapshot(), "sqlite::memory:", sharing::Limits::default(), places).await
     }
 
     /// Over any store; an empty one is given the family's world.
     pub(crate) async fn over(url: &str, limits: sharing::Limits) -> Self {
-        Self::build(url, limits, LogOptions::default().queue_records_max).await
+        Self::build(snapshot(), url, limits, LogOptions::default().queue_records_max).await
     }
 
-    async fn build(url: &str, limits: sharing::Limits, places: usize) -> Self {
+    /// The same under other policies.
+    pub(super) async fn under(snapshot: Arc<PolicySnapshot>, url: &str, limits: sharing::Limits) -> Self {
+        Self::build(snapshot, url, limits, LogOptions::default().queue_records_max).await
+    }
+
+    async fn build(
+        snapshot: Arc<PolicySnapshot>,
+        url: &str,
+        limits: sharing::Limits,
+        places: usize,
+    ) -> Self {
         let store = open(url, Options { replica: true, ..Options::default() }).await.unwrap();
-        let snapshot = snapshot();
         if store.page(None, None, 1).await.unwrap().is_empty() {
             let world = pack::world(&snapshot, "family");
             let changes = world.entities().map(|it| Change::Put(it.as_ref().clone())).collect();
@@ -216,12 +225,12 @@ fn control(
             let (keys, headers) = (keys.clone(), headers.clone());
             Box::pin(async move {
                 if let Some(name) = bearer.as_deref().and_then(|it| it.strip_prefix("Bearer user-")) {
-                    return Ok(Some(Uid::new("User", name).unwrap()));
+                    return Ok(Some(Uid::new("User", name).unwrap().into()));
                 }
                 let refused = |_| Unidentified::Refused(HeaderValue::from_static("Bearer"));
                 match keys.authenticate(&headers).await.map_err(refused)? {
                     Caller::Anonymous => Ok(None),
-                    Caller::Known(principal) => Ok(Some(principal.uid.clone())),
+                    Caller::Known(principal) => Ok(Some(principal.uid.clone().into())),
                 }
             })
         }),
@@ -229,6 +238,7 @@ fn control(
         recorder: Arc::new(|_| Box::pin(async { true })),
         log,
         public_url: None,
+        switch: SwitchNames::default(),
         limits: Limits::default(),
     }
 }

@@ -52,6 +52,7 @@ fn of_people() -> Vec<Route> {
         ("PUT", "/users/{id}/role", "wife", json!({ "role": "home/guest" }), 404),
         ("POST", "/users/{id}/suspend", "wife", Value::Null, 404),
         ("POST", "/users/{id}/activate", "wife", Value::Null, 404),
+        ("POST", "/users/{id}/inactive", "wife", Value::Null, 404),
         ("POST", "/users/{id}/sign-out", "wife", Value::Null, 404),
         (
             "POST",
@@ -84,6 +85,7 @@ fn of_devices() -> Vec<Route> {
         ("POST", "/grants/{id}/accept", "GRANT", Value::Null, 404),
         ("POST", "/grants/{id}/decline", "GRANT", Value::Null, 404),
         ("GET", "/devices/{id}/grants", "garage", Value::Null, 404),
+        ("GET", "/devices", "", Value::Null, 200),
         ("GET", "/users/{id}/grants", "wife", Value::Null, 404),
         ("POST", "/devices", "", json!({ "organization": "home", "name": "Mine" }), 404),
         ("GET", "/devices/{id}", "garage", Value::Null, 404),

@@ -1,6 +1,6 @@
 //! Invitations: one address, one role, one use, thirty days.
 
-use cedargate::sharing::Limits;
+use cedargate::sharing::{Limits, PlanBounds};
 use serde_json::{Value, json};
 
 use super::bench::{ANONYMOUS, Bench, OUTSIDER, STRANGER};
@@ -168,4 +168,86 @@ async fn whoever_was_deleted_may_come_back_with_nothing() {
     assert!(!bench.may("wife", "view", "lamp").await);
     bench.done("wife", "POST", &format!("{grant}/accept"), Value::Null).await;
     assert!(bench.may("wife", "view", "lamp").await);
+}
+
+#[tokio::test]
+async fn a_new_link_counts_like_an_invitation() {
+    let bench =
+        Bench::over("sqlite::memory:", Limits { invitations_per_day_max: 3, ..Limits::default() }).await;
+    let made = bench.done("dad", "POST", ALL, invite("mother@example.com")).await;
+    let path = format!("{ALL}/{}", made["id"].as_str().unwrap());
+    for _ in 0..2 {
+        bench.done("dad", "POST", &format!("{path}/resend"), Value::Null).await;
+    }
+    bench
+        .expect(&[
+            ("dad", "POST", &format!("{path}/resend"), Value::Null, 400, "too-many-invitations"),
+            ("dad", "POST", ALL, invite("aunt@example.com"), 400, "too-many-invitations"),
+            ("dad", "DELETE", &path, Value::Null, 204, ""),
+            ("dad", "POST", ALL, invite("aunt@example.com"), 400, "too-many-invitations"),
+        ])
+        .await;
+}
+
+/// The family has eight people and seven devices at home.
+#[tokio::test]
+async fn a_plan_has_room_for_so_many_people_and_devices() {
+    let plan = PlanBounds { users: Some(9), devices: Some(8), sub_organizations: Some(1) };
+    let plans = [("PRO".to_owned(), plan)].into();
+    let bench = Bench::over("sqlite::memory:", Limits { plans, ..Limits::default() }).await;
+    let device = |name: &str| json!({ "id": name, "organization": "home", "name": name });
+    let below = |name: &str| json!({ "parent": "home", "name": name });
+    bench
+        .expect(&[
+            ("dad", "POST", ALL, invite("aunt@example.com"), 201, ""),
+            ("dad", "POST", ALL, invite("uncle@example.com"), 400, "plan-limit"),
+            ("dad", "POST", "/api/v1/devices", device("fridge"), 201, ""),
+            ("dad", "POST", "/api/v1/devices", device("oven"), 400, "plan-limit"),
+            ("dad", "DELETE", "/api/v1/devices/fridge", Value::Null, 204, ""),
+            ("dad", "POST", "/api/v1/devices", device("oven"), 201, ""),
+            ("dad", "POST", "/api/v1/organizations", below("Hut"), 201, ""),
+            ("dad", "POST", "/api/v1/organizations", below("Tent"), 400, "too-many-organizations"),
+            ("dad", "DELETE", "/api/v1/users/visitor", Value::Null, 204, ""),
+            ("dad", "POST", ALL, invite("uncle@example.com"), 201, ""),
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn who_moves_needs_room_where_he_goes() {
+    let plan = PlanBounds { users: Some(5), devices: Some(2), ..PlanBounds::default() };
+    let plans = [("PRO".to_owned(), plan)].into();
+    let bench = Bench::over("sqlite::memory:", Limits { plans, ..Limits::default() }).await;
+    let to = |with_devices: bool| json!({ "organization": "villa-family", "role": "villa-family/user", "with_devices": with_devices });
+    let path = "/api/v1/users/villa-caretaker/transfer";
+    bench
+        .expect(&[
+            // The family of the villa has four people and two devices, one of them the caretaker's already.
+            ("villa-dad", "POST", path, to(true), 200, ""),
+            (
+                "villa-dad",
+                "POST",
+                "/api/v1/devices/villa-drinking/transfer",
+                json!({ "organization": "villa-family" }),
+                400,
+                "template",
+            ),
+            (
+                "villa-dad",
+                "POST",
+                "/api/v1/devices/villa-garage/transfer",
+                json!({ "email": "villa-dad@example.com" }),
+                200,
+                "",
+            ),
+            (
+                "villa-dad",
+                "POST",
+                "/api/v1/devices/villa-fence/transfer",
+                json!({ "email": "villa-dad@example.com" }),
+                400,
+                "plan-limit",
+            ),
+        ])
+        .await;
 }

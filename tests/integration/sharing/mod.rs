@@ -11,4 +11,6 @@ mod people;
 mod records;
 mod repeats;
 mod roles;
+mod search;
 mod stories;
+mod text;

@@ -25,6 +25,24 @@ async fn people_are_listed_to_who_may_see_them() {
 }
 
 #[tokio::test]
+async fn who_was_away_for_long_is_noted_and_may_still_act() {
+    let bench = Bench::start().await;
+    let path = "/api/v1/users/wife/inactive";
+    let marked = bench.done("dad", "POST", path, Value::Null).await;
+    assert_eq!(marked["status"], "inactive");
+    bench
+        .expect(&[
+            ("wife", "GET", "/api/v1/me", Value::Null, 200, ""),
+            ("wife", "POST", "/api/v1/users/dad/inactive", Value::Null, 404, "no-such-resource"),
+            ("dad", "POST", "/api/v1/users/former/inactive", Value::Null, 400, "suspended"),
+            ("dad", "POST", "/api/v1/users/newcomer/inactive", Value::Null, 400, "pending"),
+        ])
+        .await;
+    let back = bench.done("dad", "POST", "/api/v1/users/wife/activate", Value::Null).await;
+    assert_eq!(back["status"], "active");
+}
+
+#[tokio::test]
 async fn a_suspended_person_is_nobody_until_activated() {
     let bench = Bench::start().await;
     assert!(bench.may("wife", "control", "garage").await);

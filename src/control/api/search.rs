@@ -1,0 +1,123 @@
+//! Finding devices by words.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use http::{HeaderMap, Uri};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::control::api::cursor::Binding;
+use crate::control::api::devices;
+use crate::control::api::form::{DeviceBody, PageBody, Refusals};
+use crate::control::api::incoming::{PageForm, entity};
+use crate::control::{Control, ControlError};
+use crate::domain::Uid;
+use crate::domain::nouns::{Organization, User};
+use crate::sharing::Search;
+use crate::store::Place;
+
+/// The route.
+pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
+    OpenApiRouter::new().routes(routes!(search))
+}
+
+/// What is looked for.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct SearchForm {
+    /// Words, each the beginning of one of the device's: of its name, id, tags and metadata, and of its
+    /// owner's name and address where the caller may see that person. Everything unless stated.
+    #[param(max_length = 255)]
+    query: Option<String>,
+    /// Only the organization, or also those below it.
+    scope: Option<ScopeForm>,
+    /// The id of the organization: the one that was switched to, or the own one, unless stated.
+    organization: Option<String>,
+    /// The order; devices of the same name in the order of their ids.
+    sort: Option<SortForm>,
+    /// The most items; 50 unless stated, at most 200.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// What the page before gave as `next`.
+    cursor: Option<String>,
+}
+
+/// Where is looked.
+#[derive(Deserialize, ToSchema, Clone, Copy, Default, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum ScopeForm {
+    /// In the organization.
+    #[default]
+    Own,
+    /// Below it too.
+    All,
+}
+
+/// In which order.
+#[derive(Deserialize, ToSchema, Clone, Copy, Default, PartialEq, Eq)]
+enum SortForm {
+    /// From A to Z.
+    #[default]
+    #[serde(rename = "name")]
+    Name,
+    /// From Z to A.
+    #[serde(rename = "-name")]
+    NameBackwards,
+}
+
+/// Finds devices: those that fit and that the caller may view; a page may be short and still have a next one.
+#[utoipa::path(get, path = "/api/v1/devices", tag = "sharing", security(("bearer" = [])), params(SearchForm), responses((status = 200, description = "what was found", body = PageBody<DeviceBody>), Refusals))]
+async fn search(
+    State(control): State<Arc<Control>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Json<Value>, ControlError> {
+    let actor = control.reader(&headers).await?;
+    let (switched, form) = control.switched::<SearchForm>(actor.as_ref(), &uri, &headers).await?;
+    let SearchForm { query, scope, organization, sort, limit, cursor } = form;
+    let organization = match (organization, switched) {
+        (Some(id), Some(switched)) if id != switched.id() => {
+            let what = "`organization` is not the one that was switched to: state one of them";
+            return Err(ControlError::Malformed(what.to_owned()));
+        }
+        (Some(id), _) => entity(Organization::KIND, &id)?,
+        (None, Some(switched)) => switched,
+        (None, None) => control.home(actor.as_ref()).await?,
+    };
+    let (below, is_backwards) =
+        (scope.unwrap_or_default() == ScopeForm::All, sort == Some(SortForm::NameBackwards));
+    let query = query.unwrap_or_default();
+    let caller = actor.as_ref().map(Uid::to_string).unwrap_or_default();
+    let flags = format!("{below} {is_backwards}");
+    let binding = Binding::new(&[&caller, "search", organization.id(), &flags, &query]);
+    let page = PageForm { limit, cursor };
+    let after = page.cursor.as_deref().map(|cursor| place(&binding.read(cursor)?)).transpose()?;
+    let search = Search::parse(organization, below, &query, is_backwards)?;
+    let found = control.sharing()?.search(actor.as_ref(), &search, after.as_ref(), page.limit()?).await?;
+    let items: Vec<Value> = found.items.iter().map(devices::shown).collect::<Result<_, _>>()?;
+    let next = found.next.map(|it| binding.write(&json!([it.sort, it.id]).to_string()));
+    Ok(Json(json!({ "items": items, "next": next })))
+}
+
+fn place(text: &str) -> Result<Place, ControlError> {
+    let read: Result<(String, String), _> = serde_json::from_str(text);
+    read.map(|(sort, id)| Place { sort, id }).map_err(|_| ControlError::Internal)
+}
+
+impl Control {
+    /// The organization that a person is a member of.
+    async fn home(&self, actor: Option<&Uid>) -> Result<Uid, ControlError> {
+        let stated = || ControlError::Malformed("`organization`: state which one".to_owned());
+        let actor = actor.filter(|it| it.kind() == User::KIND).ok_or_else(stated)?;
+        let session = self.decider.pin();
+        let home = session.attribute(actor, "organization").await.map_err(ControlError::Undecided)?;
+        // Who is nobody here is told so when the search is decided.
+        Ok(entity(Organization::KIND, home.as_deref().unwrap_or("?"))?)
+    }
+}
