@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::domain::nouns::{Answer, Device, Grant, Invitation, Organization, Role, Status, User};
 use crate::domain::{Change, Uid};
 use crate::sharing::ask::to;
+use crate::sharing::devices::moved_along;
 use crate::sharing::organizations::check_name;
 use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule};
 
@@ -198,6 +199,8 @@ pub struct Moving {
     chain: Vec<Organization>,
     role: Option<Role>,
     devices: Vec<Device>,
+    /// The grants of these devices.
+    lent: Vec<Grant>,
 }
 
 impl Operation for Transfer {
@@ -209,12 +212,17 @@ impl Operation for Transfer {
             Some(user) => reader.chain(&user.organization).await?,
             None => Vec::new(),
         };
+        let (devices, mut lent) = (reader.owned(&self.user).await?, Vec::new());
+        for device in &devices {
+            lent.extend(reader.grants("device", &device.uid).await?);
+        }
         Ok(Moving {
             person,
             from_root: from.last().map(|it| it.uid.clone()),
             chain: reader.chain(&self.organization).await?,
             role: reader.role(&self.role).await?,
-            devices: reader.owned(&self.user).await?,
+            devices,
+            lent,
         })
     }
 
@@ -260,6 +268,9 @@ impl Operation for Transfer {
         let mut plan = put(&moved);
         for device in &known.devices {
             plan.changes.push(Change::Put(self.along(device, organization)?.write()));
+        }
+        if self.with_devices {
+            plan.changes.extend(moved_along(&known.lent, &organization.uid));
         }
         Ok(plan)
     }

@@ -40,7 +40,7 @@ pub(super) struct Bench {
     records: Arc<Mutex<Vec<AskedRecord>>>,
 }
 
-fn snapshot() -> Arc<PolicySnapshot> {
+pub(super) fn snapshot() -> Arc<PolicySnapshot> {
     static SNAPSHOT: OnceLock<Arc<PolicySnapshot>> = OnceLock::new();
     SNAPSHOT.get_or_init(|| Arc::new(pack::policies())).clone()
 }
