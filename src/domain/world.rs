@@ -93,6 +93,12 @@ impl World {
         self.entities.values()
     }
 
+    /// Whether there was an entity of this name, and it was removed.
+    #[must_use]
+    pub fn is_removed(&self, uid: &Uid) -> bool {
+        self.removed.contains(uid)
+    }
+
     /// The number of transactions applied.
     #[must_use]
     pub fn revision(&self) -> Revision {

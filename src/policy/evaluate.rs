@@ -24,7 +24,10 @@ impl PolicySnapshot {
     #[must_use]
     pub fn evaluate(&self, query: &Query, slice: &[&Closure], now_ms: i64) -> Verdict {
         if let Some(missing) = missing(query, slice) {
-            return Verdict::missing(missing);
+            let nobody = self.refusal(query, slice, now_ms).filter(|_| missing == query.resource);
+            let reasons = nobody.iter().map(|rule| rule.id.clone()).collect();
+            let refuse = nobody.and_then(|rule| rule.refuse.clone());
+            return Verdict { reasons, refuse, ..Verdict::missing(missing) };
         }
         let Some(action) = self.vocabulary.action(&query.action) else {
             return Verdict::error(format!("the schema has no action `{}`", query.action));
@@ -48,6 +51,22 @@ impl PolicySnapshot {
             Some(grant) => decide(Some(share::share(grant, now_ms))).after(by_himself),
             None => by_himself,
         }
+    }
+
+    /// The forbid that refuses the principal whatever it asks for, where the resource does not exist.
+    ///
+    /// Who may do nothing at all is told the same of every id, so that he does not learn which exist.
+    fn refusal(&self, query: &Query, slice: &[&Closure], now_ms: i64) -> Option<&Rule> {
+        let action = self.vocabulary.action(&query.action)?;
+        let policies = self.by_action.get(&query.action)?;
+        let entities = entities(action, slice).ok()?;
+        let request = self.request(query, action, None, now_ms).ok()?;
+        let context = request.context().cloned().unwrap_or_else(ast::Context::empty);
+        let evaluator = Evaluator::new(request, &entities, Extensions::all_available());
+        let mut refusing = policies.rules.iter().filter(|rule| rule.forbids && rule.refuse.is_some());
+        refusing.find(|rule| {
+            rule.is_about(query.principal.kind()) && rule.holds(&evaluator, &context) == Ok(true)
+        })
     }
 
     /// Decides a query over a snapshot of facts that nothing was prepared of.

@@ -166,12 +166,15 @@ impl Operation for Transfer {
         check_template(organization, device.template.as_deref())?;
         known.room.check(usize::from(device.organization != organization.uid))?;
         let mut plan = put(&Device { organization: organization.uid.clone(), owner, ..device.clone() });
-        // Grants go where their device goes; whose granter loses his right gives nothing any more.
-        let elsewhere = known.grants.iter().filter(|it| it.organization != organization.uid);
-        let moved = elsewhere.map(|it| Grant { organization: organization.uid.clone(), ..it.clone() });
-        plan.changes.extend(moved.map(|it| Change::Put(it.write())));
+        plan.changes.extend(moved_along(&known.grants, &organization.uid));
         Ok(plan)
     }
+}
+
+/// Grants go where their device goes; whose granter loses his right gives nothing any more.
+pub(super) fn moved_along(grants: &[Grant], to: &Uid) -> impl Iterator<Item = Change> {
+    let elsewhere = grants.iter().filter(|it| it.organization != *to);
+    elsewhere.map(|it| Change::Put(Grant { organization: to.clone(), ..it.clone() }.write()))
 }
 
 /// The new owner has been here once, and is not the one that it is already (I13).

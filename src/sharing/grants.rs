@@ -129,8 +129,14 @@ impl Operation for Offer {
     }
 
     fn rule(&self, actor: &Actor, known: &Offering) -> Rule {
-        let ask = |it: &Option<User>| self.query(actor, it.as_ref().map(|it| &it.uid));
-        Rule::Cedar(known.grantees.iter().filter_map(ask).collect())
+        let grantees = known.grantees.iter().flatten();
+        let asked: Vec<Query> = grantees.filter_map(|it| self.query(actor, Some(&it.uid))).collect();
+        // Where nobody was found it is still decided who may lend: others learn nothing of addresses.
+        Rule::Cedar(if asked.is_empty() {
+            self.query(actor, actor.uid.as_ref()).into_iter().collect()
+        } else {
+            asked
+        })
     }
 
     fn without_destination(&self, actor: &Actor) -> Option<Query> {

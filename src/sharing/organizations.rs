@@ -114,6 +114,10 @@ impl Operation for Create {
         let mut made = Organization::new(uid.clone(), self.name.clone(), Some(parent.uid.clone()));
         (made.plan, made.templates) = (parent.plan.clone(), parent.templates.clone());
         made.can_create_sub_orgs = parent.can_create_sub_orgs;
+        // Where nothing is lent, nothing is lent below: else a new organization would be the way around it.
+        if let Some(grants) = parent.rest.attrs.get("grants") {
+            made.rest.attrs.insert("grants".to_owned(), grants.clone());
+        }
         let mut changes = vec![Change::Create(made.write())];
         for (n, role) in known.roles.iter().enumerate() {
             let id = format!("{}/{n}", self.id);
@@ -189,12 +193,17 @@ impl Operation for Delete {
         for kind in [Invitation::KIND, User::KIND, Role::KIND] {
             members.extend(reader.referring(kind, "organization", uid).await?.into_iter().map(|it| it.uid));
         }
-        let (mut received, mut given) = (Vec::new(), Vec::new());
+        let (mut received, mut given, mut accepted) = (Vec::new(), Vec::new(), Vec::new());
         for user in members.iter().filter(|it| it.kind() == User::KIND) {
             received.extend(reader.grants("grantee", user).await?.into_iter().map(|it| it.uid));
             given.extend(reader.grants("granter", user).await?);
+            accepted
+                .extend(reader.referring(Invitation::KIND, "user", user).await?.into_iter().map(|it| it.uid));
         }
         given.retain(|it| !received.contains(&it.uid));
+        // What they accepted elsewhere, before they came here, goes too.
+        accepted.retain(|it| !members.contains(it));
+        members.extend(accepted);
         members.extend(received);
         let organization = reader.organization(uid).await?;
         Ok(Contents { organization, is_empty: !children && !devices, members, given })

@@ -6,6 +6,7 @@ use crate::domain::nouns::{Answer, Device, Grant, Invitation, Organization, Role
 use crate::domain::{Change, Uid};
 use crate::sharing::ask::to;
 use crate::sharing::bounds::Room;
+use crate::sharing::devices::moved_along;
 use crate::sharing::organizations::check_name;
 use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule};
 
@@ -207,6 +208,8 @@ pub struct Moving {
     role: Option<Role>,
     devices: Vec<Device>,
     rooms: [Room; 2],
+    /// The grants of these devices.
+    lent: Vec<Grant>,
 }
 
 impl Operation for Transfer {
@@ -220,13 +223,18 @@ impl Operation for Transfer {
         };
         let chain = reader.chain(&self.organization).await?;
         let to = chain.first();
+        let (devices, mut lent) = (reader.owned(&self.user).await?, Vec::new());
+        for device in &devices {
+            lent.extend(reader.grants("device", &device.uid).await?);
+        }
         Ok(Moving {
             person,
             from_root: from.last().map(|it| it.uid.clone()),
             rooms: [reader.room_for_users(to).await?, reader.room_for_devices(to).await?],
             chain,
             role: reader.role(&self.role).await?,
-            devices: reader.owned(&self.user).await?,
+            devices,
+            lent,
         })
     }
 
@@ -276,6 +284,9 @@ impl Operation for Transfer {
         let mut plan = put(&moved);
         for device in &known.devices {
             plan.changes.push(Change::Put(self.along(device, organization)?.write()));
+        }
+        if self.with_devices {
+            plan.changes.extend(moved_along(&known.lent, &organization.uid));
         }
         Ok(plan)
     }

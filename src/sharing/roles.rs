@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use crate::domain::nouns::{Catalogue, Permission, Role, User};
+use crate::domain::nouns::{Catalogue, Invitation, Permission, Role, User};
 use crate::domain::{Change, Uid};
 use crate::sharing::ask::to;
 use crate::sharing::organizations::check_name;
@@ -269,7 +269,22 @@ pub struct Replacing {
     everywhere: Everywhere,
     replacement: Option<Role>,
     holders: Vec<User>,
-    invited: Vec<Uid>,
+    invited: Vec<Invitation>,
+}
+
+impl Replacing {
+    /// The role that takes the place of the deleted one in this organization.
+    fn instead(&self, organization: &Uid) -> Option<&Role> {
+        let replacement = self.replacement.as_ref()?;
+        self.everywhere.named(&replacement.name).find(|it| it.organization == *organization)
+    }
+
+    /// Whether everybody who gets another role gets one within the actor's rights: below it may hold more.
+    fn is_within(&self, actor: &Actor) -> bool {
+        let mut given =
+            self.holders.iter().map(|it| self.instead(&it.organization)).chain([self.replacement.as_ref()]);
+        given.all(|role| role.is_some_and(|role| actor.holds(&role.permissions)))
+    }
 }
 
 impl Operation for Delete {
@@ -281,17 +296,16 @@ impl Operation for Delete {
         if let Some(role) = &everywhere.role {
             for role in everywhere.named(&role.name) {
                 holders.extend(reader.holders(&role.uid).await?);
-                invited.extend(
-                    reader.referring("Invitation", "role", &role.uid).await?.into_iter().map(|it| it.uid),
-                );
+                for entity in reader.referring(Invitation::KIND, "role", &role.uid).await? {
+                    invited.push(Invitation::read(&entity)?);
+                }
             }
         }
         Ok(Replacing { everywhere, replacement: reader.role(&self.replacement).await?, holders, invited })
     }
 
     fn rule(&self, actor: &Actor, known: &Replacing) -> Rule {
-        let given = known.replacement.iter().flat_map(|it| known.everywhere.named(&it.name));
-        let within = known.replacement.is_some() && { given }.all(|it| actor.holds(&it.permissions));
+        let within = known.is_within(actor);
         actor.may_with(
             "delete_role",
             &self.role,
@@ -314,12 +328,14 @@ impl Operation for Delete {
         }
         let mut changes = Vec::new();
         for holder in &known.holders {
-            let instead =
-                known.everywhere.named(&replacement.name).find(|it| it.organization == holder.organization);
-            let instead = instead.ok_or(Conflict::Destination)?.uid.clone();
-            changes.push(Change::Put(User { role: instead, ..holder.clone() }.write()));
+            let role = known.instead(&holder.organization).ok_or(Conflict::Destination)?.uid.clone();
+            changes.push(Change::Put(User { role, ..holder.clone() }.write()));
         }
-        changes.extend(known.invited.iter().cloned().map(Change::Remove));
+        // Whoever is invited gets the other role too: his link goes on working.
+        for invitation in &known.invited {
+            let role = known.instead(&invitation.organization).ok_or(Conflict::Destination)?.uid.clone();
+            changes.push(Change::Put(Invitation { role, ..invitation.clone() }.write()));
+        }
         changes.extend(known.everywhere.named(&role.name).map(|it| Change::Remove(it.uid.clone())));
         Ok(Plan { changes, ..Plan::default() })
     }

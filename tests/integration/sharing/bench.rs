@@ -50,7 +50,7 @@ fn log(places: usize) -> (Arc<Log>, Arc<Mutex<Vec<u8>>>) {
     (Arc::new(Log::start(Sink::Memory(lines.clone()), options).unwrap()), lines)
 }
 
-fn snapshot() -> Arc<PolicySnapshot> {
+pub(super) fn snapshot() -> Arc<PolicySnapshot> {
     static SNAPSHOT: OnceLock<Arc<PolicySnapshot>> = OnceLock::new();
     SNAPSHOT.get_or_init(|| Arc::new(pack::policies())).clone()
 }
