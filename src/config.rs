@@ -4,6 +4,7 @@ mod authentication;
 mod environment;
 pub(crate) mod read;
 mod route;
+mod secrets;
 mod tables;
 mod upstream;
 mod values;
@@ -23,6 +24,7 @@ pub use environment::Environment;
 pub use route::{
     CreatesConfig, FilterConfig, MessageConfig, OneOrMany, ResourceConfig, RouteConfig, Text, WhenConfig,
 };
+pub use secrets::Secrets;
 pub use tables::{Cache, Control, Entities, Gateway, Limits, Overflow, Policies, Records, Sharing, Store};
 pub use upstream::{Credentials, Forwarded, HostRule, Place, Upstream};
 pub use values::{HeaderField, HttpUrl, Secret};
@@ -57,6 +59,8 @@ pub struct Config {
     pub upstream: Upstream,
     /// The bounds of organizations.
     pub sharing: Sharing,
+    /// The keys of secrets.
+    pub secrets: Secrets,
     /// The policy folder.
     pub policies: Policies,
     /// The folder of static entities.
@@ -148,6 +152,7 @@ struct Sections {
     control: Option<Control>,
     upstream: Option<Upstream>,
     sharing: Option<Sharing>,
+    secrets: Option<Secrets>,
     policies: Option<Policies>,
     entities: Option<Entities>,
     store: Option<Store>,
@@ -170,6 +175,7 @@ impl Sections {
             gateway: self.gateway.unwrap_or_default(),
             control: self.control.unwrap_or_default(),
             sharing: self.sharing.unwrap_or_default(),
+            secrets: self.secrets.unwrap_or_default(),
             policies: self.policies.unwrap_or_default(),
             entities: self.entities.unwrap_or_default(),
             store: self.store.unwrap_or_default(),
@@ -183,7 +189,7 @@ impl Sections {
     }
 }
 
-const TABLES: &str = "[gateway], [control], [upstream], [sharing], [policies], [entities], [store], [authentication], \
+const TABLES: &str = "[gateway], [control], [upstream], [sharing], [secrets], [policies], [entities], [store], [authentication], \
                       [records], [cache], [limits] and [[route]]";
 
 /// Reads table by table, so that one mistake does not hide the others.
@@ -202,6 +208,7 @@ impl Reader<'_> {
                 "control" => sections.control = self.read(value),
                 "upstream" => sections.upstream = self.read(value),
                 "sharing" => sections.sharing = self.read(value),
+                "secrets" => sections.secrets = self.read(value),
                 "policies" => sections.policies = self.read(value),
                 "entities" => sections.entities = self.read(value),
                 "store" => sections.store = self.read(value),

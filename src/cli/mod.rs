@@ -8,6 +8,7 @@ mod import;
 mod key;
 mod place;
 mod print;
+mod secrets;
 mod serve;
 mod test;
 
@@ -49,6 +50,9 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Key(key::Command),
+    /// Make and change the keys that secrets of devices are sealed with
+    #[command(subcommand)]
+    Secrets(secrets::Command),
 }
 
 /// How a command answers.
@@ -110,6 +114,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
         Command::Key(command) => key::run(command),
+        Command::Secrets(command) => secrets::run(command),
     };
     match outcome {
         Ok(Answer::Yes) => ExitCode::SUCCESS,

@@ -109,6 +109,7 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
         replica: true,
         timeout: config.store.timeout,
         connections: u32::try_from(config.store.connections_max).unwrap_or(u32::MAX),
+        secret_keys: config.secrets.keys.clone(),
         ..store::Options::default()
     };
     Ok(store::open(config.store.url.reveal(), options).await?)

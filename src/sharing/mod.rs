@@ -14,6 +14,7 @@ pub mod permissions;
 mod reader;
 pub mod roles;
 pub mod secret;
+pub mod secrets;
 pub mod set_up;
 
 use std::future::Future;

@@ -1,6 +1,7 @@
 //! The suite that every store must pass; its oracle is the pure model `World`.
 
 mod lists;
+mod secrets;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -44,6 +45,7 @@ pub async fn check(store: &Arc<dyn Store>, seed: u64, steps: u32) -> Outcome {
     conflicts(store).await?;
     texts(store).await?;
     keys(store).await?;
+    secrets::check(store).await?;
     batch(store).await?;
     grants(store).await?;
     circles(store).await?;

@@ -8,6 +8,7 @@ mod key;
 mod lease;
 mod postgres;
 mod rows;
+mod secrets;
 mod sql;
 mod sqlite;
 mod write;
@@ -17,7 +18,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Change, Entity, Facts, Revision, Uid};
+use crate::domain::{Change, Entity, Facts, Revision, SecretText, Uid};
+use crate::vault::KeyRing;
 
 pub use error::StoreError;
 pub use feed::Feed;
@@ -86,6 +88,15 @@ pub trait Store: FactSource {
     /// Revokes an API key as of `now_ms`; a key that is revoked stays so since the first time.
     fn revoke_key(&self, id: &str, now_ms: i64) -> Pending<'_, Revision>;
 
+    /// The secret of this name, if the entity has one; opened for whoever asks, and kept nowhere.
+    fn secret<'a>(&'a self, of: &'a Uid, name: &'a str) -> Pending<'a, Option<SecretText>>;
+
+    /// The names of an entity's secrets, in their order.
+    fn secret_names<'a>(&'a self, of: &'a Uid) -> Pending<'a, Vec<String>>;
+
+    /// Seals some secrets anew that are not sealed with the first key: how many; 0 when all are done.
+    fn reseal(&self) -> Pending<'_, u64>;
+
     /// The revision of the newest transaction; also shows that the database answers.
     fn head(&self) -> Pending<'_, Revision>;
 
@@ -112,6 +123,8 @@ pub struct Options {
     pub revisions_kept: u32,
     /// Entity types and attributes whose text belongs to one entity only.
     pub unique: Vec<(String, String)>,
+    /// The keys that secrets of entities are sealed with.
+    pub secret_keys: KeyRing,
 }
 
 impl Default for Options {
@@ -125,6 +138,7 @@ impl Default for Options {
             poll: Duration::from_millis(100),
             revisions_kept: 100_000,
             unique: vec![("User".to_owned(), "email".to_owned())],
+            secret_keys: KeyRing::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{AnyPool, AssertSqlSafe, Row};
 
-use crate::domain::{Change, Entity, Facts, Revision, Uid};
+use crate::domain::{Change, Entity, Facts, Revision, SecretText, Uid};
 use crate::store::dialect::Dialect;
 use crate::store::lease::{Keeper, Lease, Own};
 use crate::store::rows;
@@ -64,6 +64,10 @@ impl SqlStore {
         let replica = keeper.as_ref().map(|keeper| keeper.id().to_owned()).unwrap_or_default();
         let writing = tokio::sync::Mutex::default();
         let core = Arc::new(Core { pool, dialect, feed, options, writing, replica, own, is_shared });
+        if core.options.replica {
+            // Who serves must be able to open what is kept.
+            core.within(core.check_secret_keys()).await?;
+        }
         let head = core.within(core.head()).await?;
         core.feed.publish(head, []);
         Ok(Self { core, keeper })
@@ -294,6 +298,18 @@ impl Store for SqlStore {
 
     fn revoke_key(&self, id: &str, now_ms: i64) -> Pending<'_, Revision> {
         self.core.write(Work::RevokeKey(id.into(), now_ms))
+    }
+
+    fn secret<'a>(&'a self, of: &'a Uid, name: &'a str) -> Pending<'a, Option<SecretText>> {
+        Box::pin(self.core.within(self.core.secret(of, name)))
+    }
+
+    fn secret_names<'a>(&'a self, of: &'a Uid) -> Pending<'a, Vec<String>> {
+        Box::pin(self.core.within(self.core.secret_names(of)))
+    }
+
+    fn reseal(&self) -> Pending<'_, u64> {
+        Box::pin(self.core.within(Arc::clone(&self.core).reseal_batch()))
     }
 
     fn head(&self) -> Pending<'_, Revision> {

@@ -45,6 +45,8 @@ mod readme;
 mod records;
 /// Policies that change while the gateway runs.
 mod reload;
+/// Secrets of devices: sealed, injected, and seen by nobody.
+mod secrets;
 /// The sharing API: each operation allowed, refused, hidden, in conflict; the seed documents' examples.
 mod sharing;
 /// Sockets and event streams, which outlive the decision that opened them.

@@ -11,6 +11,7 @@ mod me;
 mod organizations;
 mod outgoing;
 mod roles;
+mod secrets;
 mod users;
 
 use std::sync::Arc;
@@ -30,4 +31,5 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
         .merge(devices::routes())
         .merge(grants::routes())
         .merge(keys::routes())
+        .merge(secrets::routes())
 }

@@ -19,24 +19,25 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::pack;
+use crate::secrets::keys;
 
 /// The operator, as a caller.
-pub(super) const OPERATOR: &str = "operator";
+pub(crate) const OPERATOR: &str = "operator";
 /// Nobody, as a caller.
-pub(super) const ANONYMOUS: &str = "";
+pub(crate) const ANONYMOUS: &str = "";
 /// Somebody with a good token and no account.
-pub(super) const STRANGER: &str = "stranger";
+pub(crate) const STRANGER: &str = "stranger";
 /// The administrator of another tree.
-pub(super) const OUTSIDER: &str = "cabin-dad";
+pub(crate) const OUTSIDER: &str = "cabin-dad";
 
 /// One expectation: who, method, path, body, status and the end of the problem's type.
-pub(super) type Row<'a> = (&'a str, &'a str, &'a str, Value, u16, &'a str);
+pub(crate) type Row<'a> = (&'a str, &'a str, &'a str, Value, u16, &'a str);
 
 /// A running listener; it ends with the test's runtime.
-pub(super) struct Bench {
+pub(crate) struct Bench {
     base: String,
     client: Client,
-    pub(super) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     records: Arc<Mutex<Vec<AskedRecord>>>,
 }
 
@@ -47,13 +48,13 @@ fn snapshot() -> Arc<PolicySnapshot> {
 
 impl Bench {
     /// Over a store in memory.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::over("sqlite::memory:", sharing::Limits::default()).await
     }
 
     /// Over any store; an empty one is given the family's world.
-    pub(super) async fn over(url: &str, limits: sharing::Limits) -> Self {
-        let store = open(url, Options { replica: true, ..Options::default() }).await.unwrap();
+    pub(crate) async fn over(url: &str, limits: sharing::Limits) -> Self {
+        let store = open(url, Options { replica: true, secret_keys: keys(&[1]), ..Options::default() }).await.unwrap();
         let snapshot = snapshot();
         if store.page(None, None, 1).await.unwrap().is_empty() {
             let world = pack::world(&snapshot, "family");
@@ -72,7 +73,7 @@ impl Bench {
         Self { base, client: Client::builder().no_proxy().build().unwrap(), store, records }
     }
 
-    pub(super) fn request(&self, who: &str, method: &str, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, who: &str, method: &str, path: &str) -> RequestBuilder {
         let method: Method = method.parse().unwrap();
         let request = self.client.request(method, format!("{}{path}", self.base));
         match who {
@@ -84,23 +85,23 @@ impl Bench {
     }
 
     /// Status and body of one request; a null body is none.
-    pub(super) async fn call(&self, who: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn call(&self, who: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
         read(with(self.request(who, method, path), &body).send().await.unwrap()).await
     }
 
-    pub(super) async fn get(&self, who: &str, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, who: &str, path: &str) -> (u16, Value) {
         self.call(who, "GET", path, Value::Null).await
     }
 
     /// The answer of a request that must succeed.
-    pub(super) async fn done(&self, who: &str, method: &str, path: &str, body: Value) -> Value {
+    pub(crate) async fn done(&self, who: &str, method: &str, path: &str, body: Value) -> Value {
         let (status, answer) = self.call(who, method, path, body).await;
         assert!((200..300).contains(&status), "{who} {method} {path}: {status} {answer}");
         answer
     }
 
     /// Every row in its order.
-    pub(super) async fn expect(&self, rows: &[Row<'_>]) {
+    pub(crate) async fn expect(&self, rows: &[Row<'_>]) {
         for (who, method, path, body, status, code) in rows {
             let (found, answer) = self.call(who, method, path, body.clone()).await;
             let kind = answer["type"].as_str().unwrap_or_default();
@@ -110,7 +111,7 @@ impl Bench {
     }
 
     /// The decision that the Authorization API gives the person on a device.
-    pub(super) async fn may(&self, who: &str, action: &str, device: &str) -> bool {
+    pub(crate) async fn may(&self, who: &str, action: &str, device: &str) -> bool {
         let asked = json!({
             "subject": { "type": "User", "id": who }, "action": { "name": action },
             "resource": { "type": "Device", "id": device },
@@ -121,7 +122,7 @@ impl Bench {
     }
 
     /// The ids of a whole list, page by page.
-    pub(super) async fn ids(&self, who: &str, path: &str) -> Vec<String> {
+    pub(crate) async fn ids(&self, who: &str, path: &str) -> Vec<String> {
         let (mut found, mut cursor) = (Vec::new(), String::new());
         loop {
             let page = self.done(who, "GET", &format!("{path}?limit=2{cursor}"), Value::Null).await;
@@ -135,13 +136,13 @@ impl Bench {
         }
     }
 
-    pub(super) fn records(&self) -> Vec<AskedRecord> {
+    pub(crate) fn records(&self) -> Vec<AskedRecord> {
         self.records.lock().unwrap().clone()
     }
 }
 
 /// The request with a JSON body.
-pub(super) fn with(request: RequestBuilder, body: &Value) -> RequestBuilder {
+pub(crate) fn with(request: RequestBuilder, body: &Value) -> RequestBuilder {
     if body.is_null() {
         return request;
     }
@@ -149,7 +150,7 @@ pub(super) fn with(request: RequestBuilder, body: &Value) -> RequestBuilder {
 }
 
 /// Status and body; an empty body reads as null.
-pub(super) async fn read(response: Response) -> (u16, Value) {
+pub(crate) async fn read(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default())
 }

@@ -1,6 +1,6 @@
 //! The sharing API at its rim: real HTTP, a real store, the shipped policies and worlds.
 
-mod bench;
+pub(crate) mod bench;
 mod coverage;
 mod devices;
 mod grants;
