@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::cli::place::StorePlace;
 use crate::cli::{Answer, Failure, Outcome, place, print};
-use crate::domain::nouns::KEPT_ANSWER;
+use crate::domain::nouns::{KEPT_ANSWER, RECONCILIATION};
 use crate::domain::{Entity, Uid};
 use crate::store::Store;
 
@@ -78,8 +78,9 @@ async fn write(store: &Arc<dyn Store>, kind: Option<&str>, out: &mut dyn Write) 
         let page = store.page(kind, after.as_ref(), PAGE).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.uid.clone());
-        // Answers that are kept for repeated requests are not worth keeping anywhere else.
-        for entity in page.iter().filter(|it| it.uid.kind() != KEPT_ANSWER) {
+        // What only this store can go on with is not worth keeping anywhere else.
+        let own = [KEPT_ANSWER, RECONCILIATION];
+        for entity in page.iter().filter(|it| !own.contains(&it.uid.kind())) {
             out.write_all(if count == 0 { b"\n" } else { b",\n" })?;
             serde_json::to_writer(&mut *out, &sorted(plain(entity))).map_err(io::Error::from)?;
             count += 1;

@@ -8,7 +8,6 @@ use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use http::HeaderMap;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::audit::{Decision, Log};
@@ -20,25 +19,13 @@ use crate::domain::Uid;
 use crate::identity::{Authenticator, Caller, Challenge};
 use crate::server::parts::Parts;
 use crate::server::reload::Trouble;
-use crate::sharing::{self, Sharing};
 
 /// The control listener's routes over the running parts.
-pub(super) fn router(
-    config: &Config,
-    parts: &Parts,
-    metrics: PrometheusHandle,
-    trouble: Trouble,
-    runtime: &Handle,
-) -> Router {
+pub(super) fn router(config: &Config, parts: &Parts, metrics: PrometheusHandle, trouble: Trouble) -> Router {
     let gateway = &parts.gateway;
     let control = Control {
         decider: gateway.decider.clone(),
-        sharing: Some(Sharing::new(
-            gateway.decider.clone(),
-            parts.store.clone(),
-            runtime.clone(),
-            sharing::Limits { depth_max: config.sharing.depth_max, ..sharing::Limits::default() },
-        )),
+        sharing: Some(parts.sharing.clone()),
         probe: probe(parts, trouble),
         metrics: Arc::new(move || metrics.render()),
         authenticate: authenticate(gateway.authenticator.clone()),

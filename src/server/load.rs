@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::domain::Entity;
 use crate::finding::Finding;
-use crate::gateway::route::{Injection, Route, Routes, Vocabulary};
+use crate::gateway::route::{Route, Routes, Vocabulary};
 use crate::policy::PolicySnapshot;
 use crate::server::seed;
 
@@ -71,18 +71,6 @@ pub(crate) fn doubts(config: &Config, routes: &Routes) -> Vec<Finding> {
     };
     let mut found = Vec::new();
     for route in routes.all() {
-        if route.creates().is_some() {
-            let help = "register devices with `cedargate import`, and leave the route out";
-            found.push(doubt(route, "`creates` cannot be served yet, so its requests are refused", help));
-        }
-        if route.inject().iter().any(|(_, injected)| matches!(injected, Injection::DeviceSecret(_))) {
-            let help = "inject a fixed value, or leave the route out";
-            found.push(doubt(
-                route,
-                "secrets of devices are not kept yet, so its requests are refused",
-                help,
-            ));
-        }
         if route.is_per_item() {
             let help = "expect the whole batch to be refused when one item is";
             found.push(doubt(route, "`per_item` is not served yet: every item must be permitted", help));

@@ -2,6 +2,7 @@
 
 mod control;
 pub mod demo;
+mod effects;
 pub mod listen;
 mod load;
 mod parts;
@@ -103,7 +104,7 @@ pub fn start(loaded: Loaded) -> Result<Running, StartError> {
     let control_listeners = bind(config.control.listen.get_ref(), 1)?;
     let control_address = address(control_listeners.first())?;
     for listener in control_listeners {
-        let served = control::router(&config, &parts, metrics.clone(), trouble.clone(), runtime.handle());
+        let served = control::router(&config, &parts, metrics.clone(), trouble.clone());
         runtime.spawn(serve_control(listener, served, stopped.clone()));
     }
     let settings = parts::upstream_settings(&config)?;

@@ -21,9 +21,11 @@ use crate::gateway::target::Pair;
 use crate::gateway::translate::BodyLimits;
 use crate::identity::{self, Authenticator, IssuerOptions, KeyLocation};
 use crate::policy::PolicySnapshot;
+use crate::server::effects::{Kept, Settlement};
 use crate::server::listen::ConnectionLimits;
 use crate::server::sources::Sources;
 use crate::server::{StartError, seed};
+use crate::sharing::{self, Sharing};
 use crate::store::{self, Store};
 
 /// The most bytes of one request body or answer that streams through.
@@ -32,6 +34,7 @@ const STREAM_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
 /// What the listeners share.
 pub(super) struct Parts {
     pub(super) gateway: Arc<Gateway>,
+    pub(super) sharing: Arc<Sharing>,
     pub(super) store: Arc<dyn Store>,
     pub(super) log: Arc<Log>,
 }
@@ -60,6 +63,8 @@ pub(super) async fn build(
     let authenticator = Arc::new(authenticator(config, &sources, runtime)?);
     authenticator.started().await;
     let log = Arc::new(open_log(config)?);
+    let bounds = sharing::Limits { depth_max: config.sharing.depth_max, ..sharing::Limits::default() };
+    let sharing = Sharing::new(decider.clone(), store.clone(), runtime.clone(), bounds);
     let gateway = Gateway {
         fields: field_rules(config, &authenticator),
         authenticator,
@@ -82,9 +87,10 @@ pub(super) async fn build(
         list_items_max: config.limits.list_items_max,
         sockets: Arc::new(Semaphore::new(config.limits.streams_max)),
         message_bytes_max: config.limits.message_bytes_max,
-        removed: sources,
+        effects: Arc::new(Settlement { sharing: sharing.clone(), runtime: runtime.clone() }),
+        secrets: Arc::new(Kept { store: store.clone(), runtime: runtime.clone() }),
     };
-    Ok(Parts { gateway: Arc::new(gateway), store, log })
+    Ok(Parts { gateway: Arc::new(gateway), sharing, store, log })
 }
 
 /// The part of a store that decisions read.

@@ -12,6 +12,7 @@ pub mod organizations;
 pub mod people;
 pub mod permissions;
 mod reader;
+pub mod reconcile;
 pub mod roles;
 pub mod secret;
 pub mod secrets;

@@ -25,6 +25,11 @@ impl Reader<'_> {
         Ok(facts.get(uid).map(|entity| Entity::clone(entity)))
     }
 
+    /// Whether the name belongs to an entity, or did once.
+    pub async fn is_used(&self, uid: &Uid) -> Result<bool, Failure> {
+        Ok(self.store.is_used(uid).await?)
+    }
+
     async fn noun<T>(
         &self,
         uid: &Uid,

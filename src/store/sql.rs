@@ -300,6 +300,10 @@ impl Store for SqlStore {
         self.core.write(Work::RevokeKey(id.into(), now_ms))
     }
 
+    fn is_used<'a>(&'a self, uid: &'a Uid) -> Pending<'a, bool> {
+        Box::pin(self.core.within(self.core.is_used(uid)))
+    }
+
     fn secret<'a>(&'a self, of: &'a Uid, name: &'a str) -> Pending<'a, Option<SecretText>> {
         Box::pin(self.core.within(self.core.secret(of, name)))
     }

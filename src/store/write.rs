@@ -161,6 +161,16 @@ impl Core {
         }
     }
 
+    /// Whether a name is, or was, given out.
+    pub(super) async fn is_used(&self, uid: &Uid) -> Result<bool, StoreError> {
+        if rows::has_nul(uid) {
+            return Ok(false);
+        }
+        let mut connection = self.pool.acquire().await?;
+        let (exists, removed) = presence(&mut connection, uid).await?;
+        Ok(exists || removed)
+    }
+
     async fn put(
         &self,
         connection: &mut AnyConnection,

@@ -10,6 +10,7 @@ mod keys;
 mod me;
 mod organizations;
 mod outgoing;
+mod reconciliations;
 mod roles;
 mod secrets;
 mod users;
@@ -32,4 +33,5 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
         .merge(grants::routes())
         .merge(keys::routes())
         .merge(secrets::routes())
+        .merge(reconciliations::routes())
 }

@@ -37,6 +37,9 @@ pub fn reference(uid: &Uid) -> Json {
     json!({ "__entity": { "type": uid.kind(), "id": uid.id() } })
 }
 
+/// The type of notes of what an upstream was asked to make or remove; no schema declares it either.
+pub const RECONCILIATION: &str = "Reconciliation";
+
 fn blank(uid: Uid) -> Entity {
     Entity { uid, attrs: Map::new(), parents: [].into(), tags: Map::new() }
 }

@@ -37,7 +37,8 @@ pub(super) async fn check(store: &Arc<dyn Store>) -> Outcome {
     same("a forgotten secret", None, text(store.secret(&lamp, "pin").await?))?;
     refused("forgetting it again", &missing, store.apply(forget("pin"), None).await)?;
     // A transaction that is refused keeps nothing.
-    let refused_whole = vec![keep(&door, "token", "four")?, Change::Create(entity(lamp.clone(), [], json!({})))];
+    let refused_whole =
+        vec![keep(&door, "token", "four")?, Change::Create(entity(lamp.clone(), [], json!({})))];
     let exists = ChangeError::Exists(lamp.clone()).to_string();
     refused("a secret beside what is refused", &exists, store.apply(refused_whole, None).await)?;
     same("its secret", None, text(store.secret(&door, "token").await?))?;

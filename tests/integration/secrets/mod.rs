@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use cedargate::vault::KeyRing;
 
 mod api;
+mod inject;
 mod stored;
 
 /// A key, different for each number.

@@ -54,7 +54,9 @@ impl Bench {
 
     /// Over any store; an empty one is given the family's world.
     pub(crate) async fn over(url: &str, limits: sharing::Limits) -> Self {
-        let store = open(url, Options { replica: true, secret_keys: keys(&[1]), ..Options::default() }).await.unwrap();
+        let store = open(url, Options { replica: true, secret_keys: keys(&[1]), ..Options::default() })
+            .await
+            .unwrap();
         let snapshot = snapshot();
         if store.page(None, None, 1).await.unwrap().is_empty() {
             let world = pack::world(&snapshot, "family");
