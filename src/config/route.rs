@@ -81,7 +81,7 @@ pub struct ResourceConfig {
     pub id: Text,
 }
 
-/// `creates = { type, id, name, template }`.
+/// `creates = { type, id, name, template, secrets }`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreatesConfig {
@@ -96,6 +96,9 @@ pub struct CreatesConfig {
     /// Where its template comes from.
     #[serde(default)]
     pub template: Option<Text>,
+    /// Secrets of the device in the answer, by the names that they are kept under.
+    #[serde(default)]
+    pub secrets: BTreeMap<Text, Text>,
 }
 
 /// `filter = { action, type, items, id, total }`.

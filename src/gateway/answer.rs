@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 
 use crate::gateway::body::{self, Body};
 use crate::gateway::refusal::Refusal;
-use crate::gateway::route::{Pointer, Route};
+use crate::gateway::route::{Redaction, Route};
 use crate::gateway::secrets::Injected;
 use crate::gateway::{filter, head, redact};
 
@@ -84,7 +84,7 @@ fn keep_fields(head: &mut Parts) -> Result<(), Refusal> {
 }
 
 /// A refusal that is not JSON says nothing; a success that is not cannot be shown.
-fn redacted(head: &mut Parts, bytes: &Bytes, pointers: &[Pointer]) -> Result<Bytes, Refusal> {
+fn redacted(head: &mut Parts, bytes: &Bytes, pointers: &[Redaction]) -> Result<Bytes, Refusal> {
     let is_json = filter::is_json(&head.headers);
     keep_fields(head)?;
     if bytes.is_empty() && head.status.is_success() && !is_json {

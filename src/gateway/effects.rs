@@ -7,11 +7,11 @@ use http::Response;
 use hyper::body::Incoming;
 use serde_json::Value as Json;
 
-use crate::domain::{Query, Uid};
+use crate::domain::{Query, SecretText, Uid};
 use crate::gateway::body::{self, Body};
 use crate::gateway::forward::{Outgoing, Upstream};
 use crate::gateway::refusal::Refusal;
-use crate::gateway::route::{Creation, Told};
+use crate::gateway::route::{Creation, Pointer, Told};
 use crate::json;
 
 /// What a 2xx will change.
@@ -34,6 +34,8 @@ pub struct Newcomer {
     pub name: Option<String>,
     /// What kind of product it is.
     pub template: Option<String>,
+    /// Its secrets, by name.
+    pub secrets: Vec<(Arc<str>, SecretText)>,
 }
 
 /// Keeps the store in step with what the upstream did.
@@ -148,10 +150,15 @@ fn made(creation: &Creation, answer: Option<&Json>) -> Newcomer {
             _ => None,
         },
     };
+    let secret = |(name, pointer): &(Arc<str>, Pointer)| {
+        let text = pointer.get(answer?)?.as_str()?;
+        Some((name.clone(), SecretText::new(text.to_owned()).ok()?))
+    };
     let optional = |told: &Option<Told>| told.as_ref().and_then(text);
     Newcomer {
         id: text(&creation.id),
         name: optional(&creation.name),
         template: optional(&creation.template),
+        secrets: creation.secrets.iter().filter_map(secret).collect(),
     }
 }

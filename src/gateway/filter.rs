@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::domain::{Query, Uid};
 use crate::gateway::redact;
 use crate::gateway::refusal::Refusal;
-use crate::gateway::route::{ListFilter, Pointer, Token};
+use crate::gateway::route::{ListFilter, Redaction, Token};
 use crate::json;
 
 /// Answer fields that say nothing of the items.
@@ -98,7 +98,7 @@ impl<'a> List<'a> {
         &self,
         shape: &ListFilter,
         visible: &[bool],
-        redact: &[Pointer],
+        redact: &[Redaction],
         body: &[u8],
     ) -> Result<(Bytes, usize), Refusal> {
         let shown: Vec<&RawValue> =
@@ -217,6 +217,7 @@ fn rewrite(at: &RawValue, edits: &[(&[Token], Edit)], out: &mut String) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::route::Pointer;
 
     fn shape(items: &str, total: Option<&str>) -> ListFilter {
         let pointer = |text: &str| Pointer::parse(text).unwrap();

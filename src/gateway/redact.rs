@@ -4,12 +4,12 @@ use serde_json::value::RawValue;
 
 use crate::gateway::filter::Members;
 use crate::gateway::refusal::Refusal;
-use crate::gateway::route::{Pointer, Token};
+use crate::gateway::route::{Redaction, Step};
 
-/// The JSON text without what the pointers lead to; what has another shape than they say is refused.
-pub(super) fn redacted(text: &str, pointers: &[Pointer]) -> Result<String, Refusal> {
+/// The JSON text without what the ways lead to; what has another shape than they say is refused.
+pub(super) fn redacted(text: &str, ways: &[Redaction]) -> Result<String, Refusal> {
     let whole: &RawValue = serde_json::from_str(text).map_err(|_| UNREADABLE)?;
-    let paths: Vec<&[Token]> = pointers.iter().map(Pointer::tokens).collect();
+    let paths: Vec<&[Step]> = ways.iter().map(Redaction::steps).collect();
     let mut out = String::with_capacity(text.len());
     write(whole, &paths, &mut out)?;
     Ok(out)
@@ -18,7 +18,7 @@ pub(super) fn redacted(text: &str, pointers: &[Pointer]) -> Result<String, Refus
 const UNREADABLE: Refusal = Refusal::Withheld("it is not the JSON that it should be");
 
 /// Writes a value without what the paths lead to from here.
-fn write(at: &RawValue, paths: &[&[Token]], out: &mut String) -> Result<(), Refusal> {
+fn write(at: &RawValue, paths: &[&[Step]], out: &mut String) -> Result<(), Refusal> {
     match at.get().as_bytes().first() {
         _ if paths.is_empty() => {
             out.push_str(at.get());
@@ -34,16 +34,16 @@ fn write(at: &RawValue, paths: &[&[Token]], out: &mut String) -> Result<(), Refu
     }
 }
 
-fn object(at: &RawValue, paths: &[&[Token]], out: &mut String) -> Result<(), Refusal> {
-    if paths.iter().any(|path| path.first() == Some(&Token::Each)) {
+fn object(at: &RawValue, paths: &[&[Step]], out: &mut String) -> Result<(), Refusal> {
+    if !paths.iter().all(|path| matches!(path.first(), Some(Step::Key(_)))) {
         return Err(Refusal::Withheld("there is an object where a list should be"));
     }
     let members: Members<'_> = serde_json::from_str(at.get()).map_err(|_| UNREADABLE)?;
     out.push('{');
     let mut first = true;
     for (key, value) in members.0 {
-        let leads = |path: &&[Token]| matches!(path.first(), Some(Token::Key(name)) if **name == *key);
-        let inner: Vec<&[Token]> = paths.iter().filter(|path| leads(path)).map(rest).collect();
+        let leads = |path: &&[Step]| matches!(path.first(), Some(Step::Key(name)) if **name == *key);
+        let inner: Vec<&[Step]> = paths.iter().filter(|path| leads(path)).map(rest).collect();
         if inner.iter().any(|path| path.is_empty()) {
             continue;
         }
@@ -58,26 +58,45 @@ fn object(at: &RawValue, paths: &[&[Token]], out: &mut String) -> Result<(), Ref
     Ok(())
 }
 
-fn array(at: &RawValue, paths: &[&[Token]], out: &mut String) -> Result<(), Refusal> {
-    if paths.iter().any(|path| path.first() != Some(&Token::Each)) {
+fn array(at: &RawValue, paths: &[&[Step]], out: &mut String) -> Result<(), Refusal> {
+    if paths.iter().any(|path| matches!(path.first(), Some(Step::Key(_)))) {
         return Err(Refusal::Withheld("there is a list where an object should be"));
     }
     let items: Vec<&RawValue> = serde_json::from_str(at.get()).map_err(|_| UNREADABLE)?;
-    let inner: Vec<&[Token]> = paths.iter().map(rest).collect();
     out.push('[');
-    if !inner.iter().any(|path| path.is_empty()) {
-        for (n, item) in items.into_iter().enumerate() {
-            if n > 0 {
-                out.push(',');
-            }
-            write(item, &inner, out)?;
+    let mut first = true;
+    for item in items {
+        let mut inner: Vec<&[Step]> = Vec::new();
+        for path in paths {
+            let leads = match path.first() {
+                Some(Step::Where(name, value)) => says(item, name, value)?,
+                _ => true,
+            };
+            inner.extend(leads.then(|| rest(path)));
         }
+        if inner.iter().any(|path| path.is_empty()) {
+            continue;
+        }
+        if !std::mem::take(&mut first) {
+            out.push(',');
+        }
+        write(item, &inner, out)?;
     }
     out.push(']');
     Ok(())
 }
 
-fn rest<'p>(path: &&'p [Token]) -> &'p [Token] {
+/// Whether an element has a member of this name with this text.
+fn says(item: &RawValue, name: &str, value: &str) -> Result<bool, Refusal> {
+    if !item.get().starts_with('{') {
+        return Ok(false);
+    }
+    let members: Members<'_> = serde_json::from_str(item.get()).map_err(|_| UNREADABLE)?;
+    let named = members.0.into_iter().find(|(key, _)| key == name);
+    Ok(named.is_some_and(|(_, said)| serde_json::from_str::<String>(said.get()).is_ok_and(|it| it == value)))
+}
+
+fn rest<'p>(path: &&'p [Step]) -> &'p [Step] {
     path.get(1..).unwrap_or_default()
 }
 
@@ -86,7 +105,7 @@ mod tests {
     use super::*;
 
     fn without(pointers: &[&str], text: &str) -> Option<String> {
-        let pointers: Vec<_> = pointers.iter().map(|it| Pointer::parse(it).unwrap()).collect();
+        let pointers: Vec<_> = pointers.iter().map(|it| Redaction::parse(it).unwrap()).collect();
         redacted(text, &pointers).ok()
     }
 
@@ -101,6 +120,14 @@ mod tests {
         assert_eq!(without(&["/*/token"], r#"[{"token":1},{"a":2}]"#).unwrap(), r#"[{},{"a":2}]"#);
         assert_eq!(without(&["/a/*"], r#"{"a":[1,2],"b":3}"#).unwrap(), r#"{"a":[],"b":3}"#);
         assert_eq!(without(&["/a/b"], r#"{"a":null}"#).unwrap(), r#"{"a":null}"#);
+        assert_eq!(
+            without(
+                &["/*(name=Device Owner)/value"],
+                r#"[{"name":"Device Owner","value":"a@b"},{"name":"X","value":1},7]"#
+            )
+            .unwrap(),
+            r#"[{"name":"Device Owner"},{"name":"X","value":1},7]"#
+        );
         // An escaped name is the same name.
         assert_eq!(without(&["/token"], r#"{"\u0074oken":"t"}"#).unwrap(), "{}");
     }
@@ -110,6 +137,8 @@ mod tests {
         for (pointer, text) in [
             ("/token", r#"[{"token":"t"}]"#),
             ("/*/token", r#"{"token":"t"}"#),
+            ("/*(a=b)/token", r#"{"a":"b","token":"t"}"#),
+            ("/*(a=b)/token", r#"[{"a":"b","a":"c","token":"t"}]"#),
             ("/token", r#"{"token":"t","token":"u"}"#),
             ("/token", r#"{"token":"t""#),
             ("/token", "token"),

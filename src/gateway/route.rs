@@ -5,6 +5,7 @@ mod compile;
 mod overlap;
 mod pattern;
 mod pointer;
+mod redaction;
 mod source;
 mod tree;
 
@@ -20,6 +21,7 @@ use crate::finding::Finding;
 
 pub use pattern::Pattern;
 pub use pointer::{Pointer, Token};
+pub use redaction::{Redaction, Step};
 pub use source::IdSource;
 
 /// The names that the schema declares, to check the map against.
@@ -105,6 +107,8 @@ pub struct Creates {
     pub name: Option<IdSource>,
     /// Where its template comes from.
     pub template: Option<IdSource>,
+    /// Where the answer has its secrets, by name.
+    pub secrets: Vec<(Arc<str>, Pointer)>,
 }
 
 /// The same for one request.
@@ -116,6 +120,8 @@ pub struct Creation {
     pub name: Option<Told>,
     /// Its template.
     pub template: Option<Told>,
+    /// Where the answer has its secrets, by name.
+    pub secrets: Vec<(Arc<str>, Pointer)>,
 }
 
 /// A text that the request says, or the answer will.
@@ -160,7 +166,7 @@ pub struct Route {
     inject: Vec<(Place, Injection)>,
     drop: Vec<Box<str>>,
     refuse: Vec<IdSource>,
-    redact: Vec<Pointer>,
+    redact: Vec<Redaction>,
     messages: MessageRules,
 }
 
@@ -247,7 +253,7 @@ impl Route {
 
     /// What of the answer, or of each item of its list, is not shown.
     #[must_use]
-    pub fn redact(&self) -> &[Pointer] {
+    pub fn redact(&self) -> &[Redaction] {
         &self.redact
     }
 

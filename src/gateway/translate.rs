@@ -285,7 +285,8 @@ impl Reading<'_> {
             source => told(source).ok_or(Refusal::Internal)?,
         };
         let optional = |source: &Option<IdSource>| source.as_ref().and_then(told);
-        Ok(Creation { id, name: optional(&creates.name), template: optional(&creates.template) })
+        let (name, template) = (optional(&creates.name), optional(&creates.template));
+        Ok(Creation { id, name, template, secrets: creates.secrets.clone() })
     }
 
     fn header(&self, name: &HeaderName) -> Option<&str> {

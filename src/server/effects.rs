@@ -95,8 +95,8 @@ fn written(intent: Intent) -> reconcile::Intent {
 }
 
 fn newcomer(made: Newcomer) -> reconcile::Newcomer {
-    let Newcomer { id, name, template } = made;
-    reconcile::Newcomer { id, name, template }
+    let Newcomer { id, name, template, secrets } = made;
+    reconcile::Newcomer { id, name, template, secrets }
 }
 
 fn refusal(failure: Failure) -> Refusal {

@@ -70,7 +70,12 @@ pub(crate) fn doubts(config: &Config, routes: &Routes) -> Vec<Finding> {
         Finding::warning(config.origin.name.clone(), format!("`{}`: {what}", route.pattern())).with_help(help)
     };
     let mut found = Vec::new();
+    let keeps = |route: &Route| route.creates().is_some_and(|creates| !creates.secrets.is_empty());
     for route in routes.all() {
+        if config.secrets.keys.first().is_none() && (keeps(route) || route.secrets().next().is_some()) {
+            let help = "add a key to `[secrets] keys`: `cedargate secrets key` makes one";
+            found.push(doubt(route, "no secret of a device can be kept without a key", help));
+        }
         if route.is_per_item() {
             let help = "expect the whole batch to be refused when one item is";
             found.push(doubt(route, "`per_item` is not served yet: every item must be permitted", help));

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::decision::Session;
-use crate::domain::nouns::{Device, Grant, Invitation, NounError, Organization, Role, User};
+use crate::domain::nouns::{Device, Grant, Invitation, NounError, Organization, RECONCILIATION, Role, User};
 use crate::domain::{Change, Entity, Uid};
 use crate::sharing::{Conflict, Failure, etag};
 use crate::store::Store;
@@ -200,7 +200,10 @@ impl Reader<'_> {
     /// Checks everything that would be written against the schema.
     pub(super) fn check(&self, changes: &[Change]) -> Result<(), Failure> {
         for change in changes {
-            if let Change::Put(entity) | Change::Create(entity) = change {
+            // A note of our own is no noun of the schema.
+            if let Change::Put(entity) | Change::Create(entity) = change
+                && entity.uid.kind() != RECONCILIATION
+            {
                 let fits = self.session.snapshot().canonical(entity.to_json());
                 fits.map_err(|reason| Conflict::Invalid(format!("it does not fit the schema: {reason}")))?;
             }

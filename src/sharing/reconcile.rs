@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::domain::moment::rfc3339;
 use crate::domain::nouns::{Device, Grant, Organization, RECONCILIATION, User};
-use crate::domain::{Change, Entity, Query, Uid};
+use crate::domain::{Change, Entity, Query, SecretText, Uid};
 use crate::sharing::devices::Provision;
 use crate::sharing::{
     Actor, Circumstances, Conflict, Failure, Moment, Operation, Plan, Reader, Rule, Sharing,
@@ -22,6 +22,8 @@ pub struct Newcomer {
     pub name: Option<String>,
     /// What kind of product it is.
     pub template: Option<String>,
+    /// Its secrets, by name; no note holds them.
+    pub secrets: Vec<(Arc<str>, SecretText)>,
 }
 
 /// A request that an upstream is asked, whose 2xx changes the store.
@@ -162,7 +164,18 @@ impl Operation for Settle {
             return Err(Conflict::Missing);
         }
         let mut plan = match self.intent.provision(&self.entry) {
-            Some(provision) => usable(provision).plan(actor, &known.organization, moment)?,
+            Some(provision) => {
+                let provision = usable(provision);
+                let of = Uid::new(Device::KIND, provision.id.as_str())?;
+                let mut plan = provision.plan(actor, &known.organization, moment)?;
+                let secrets = self.intent.makes.iter().flat_map(|makes| makes.secrets.clone());
+                plan.changes.extend(secrets.map(|(name, value)| Change::Keep {
+                    of: of.clone(),
+                    name,
+                    value,
+                }));
+                plan
+            }
             None => Plan::default(),
         };
         plan.changes.extend(known.gone.iter().chain([&self.entry]).cloned().map(Change::Remove));
@@ -236,7 +249,8 @@ impl Operation for Finish {
         let Some(organization) = resources.into_iter().next() else { return Ok(None) };
         let id = self.device.clone().or_else(|| text("id"));
         let id = id.ok_or_else(|| Conflict::Invalid("state the `device` that was made".to_owned()))?;
-        let makes = Newcomer { id: Some(id), name: text("name"), template: text("template") };
+        let makes =
+            Newcomer { id: Some(id), name: text("name"), template: text("template"), secrets: Vec::new() };
         let provision = usable(provision(&makes, organization, &self.entry));
         let organization = provision.known(reader, &owner).await?;
         Ok(Some(Noted { owner, provision: Some(provision), organization, gone: Vec::new() }))

@@ -13,11 +13,12 @@ use crate::config::{
     Secret, Text, WhenConfig,
 };
 use crate::domain::ActionName;
+use crate::domain::SecretText;
 use crate::domain::nouns::Device;
 use crate::finding::Finding;
 use crate::gateway::route::{
-    Condition, Creates, IdSource, Injection, ListFilter, MessageRule, MessageRules, Pattern, Pointer, Route,
-    Rule, Target, Vocabulary,
+    Condition, Creates, IdSource, Injection, ListFilter, MessageRule, MessageRules, Pattern, Pointer,
+    Redaction, Route, Rule, Target, Vocabulary,
 };
 
 /// Compiles each route; `None` stands for one with findings.
@@ -192,7 +193,21 @@ impl Compiler<'_> {
             self.fail(config.id.span(), format!("`{id}` does not say what was created"), help);
             return None;
         }
-        Some(Creates { id, name, template })
+        let secrets = config.secrets.iter().filter_map(|(name, source)| self.made_secret(name, source));
+        Some(Creates { id, name, template, secrets: secrets.collect() })
+    }
+
+    fn made_secret(&mut self, name: &Text, text: &Text) -> Option<(Arc<str>, Pointer)> {
+        match self.source(text)? {
+            IdSource::Response(pointer) if SecretText::is_name(name.get_ref()) && !pointer.has_each() => {
+                Some((name.get_ref().as_str().into(), pointer))
+            }
+            _ => {
+                let message = format!("`{}` does not say where a secret is", text.get_ref());
+                self.fail(text.span(), message, "write `NAME = \"response:/pointer\"`");
+                None
+            }
+        }
     }
 
     fn told(&mut self, text: Option<&Text>) -> Option<IdSource> {
@@ -272,13 +287,14 @@ impl Compiler<'_> {
         }
     }
 
-    fn redacted(&mut self, text: &Text) -> Option<Pointer> {
-        let pointer = Pointer::parse(text.get_ref()).filter(|it| !it.tokens().is_empty());
-        if pointer.is_none() {
+    fn redacted(&mut self, text: &Text) -> Option<Redaction> {
+        let read = Redaction::parse(text.get_ref());
+        if read.is_none() {
             let message = format!("`{}` is not a JSON pointer", text.get_ref());
-            self.fail(text.span(), message, "write one such as `/token` or `/items/*/ip`");
+            let help = "write one such as `/token`, `/items/*/ip` or `/items/*(name=Owner)/value`";
+            self.fail(text.span(), message, help);
         }
-        pointer
+        read
     }
 
     fn filter(&mut self, config: &FilterConfig) -> Option<ListFilter> {
@@ -314,7 +330,7 @@ impl Compiler<'_> {
         };
         let text = value.get_ref().reveal();
         let injection = match text.strip_prefix("secret:") {
-            Some(name) if is_identifier(name) => Injection::DeviceSecret(name.into()),
+            Some(name) if SecretText::is_name(name) => Injection::DeviceSecret(name.into()),
             Some(_) => {
                 self.fail(
                     value.span(),
