@@ -19,6 +19,8 @@ mod architecture;
 mod attacks;
 /// The OpenID Authorization API as its certification scenario asks for it, and where it is silent.
 mod authzen;
+/// Blynk's two HTTP APIs behind the gateway.
+mod blynk;
 /// The program as people and scripts run it.
 mod cli;
 /// Cached decisions are those of the newest facts, whatever happens at the same time.
