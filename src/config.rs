@@ -4,6 +4,7 @@ mod authentication;
 mod environment;
 pub(crate) mod read;
 mod route;
+mod secrets;
 mod sharing;
 mod tables;
 mod upstream;
@@ -24,6 +25,7 @@ pub use environment::Environment;
 pub use route::{
     CreatesConfig, FilterConfig, MessageConfig, OneOrMany, ResourceConfig, RouteConfig, Text, WhenConfig,
 };
+pub use secrets::Secrets;
 pub use sharing::{Mail, MailScheme, MailUrl, Plan, Plans, Sharing};
 pub use tables::{Cache, Control, Entities, Gateway, Limits, Overflow, Policies, Records, Store};
 pub use upstream::{Credentials, Forwarded, HostRule, Place, Upstream};
@@ -63,6 +65,8 @@ pub struct Config {
     pub plans: Plans,
     /// How invitations are mailed; without it the inviter hands the link over.
     pub mail: Option<Mail>,
+    /// The keys of secrets.
+    pub secrets: Secrets,
     /// The policy folder.
     pub policies: Policies,
     /// The folder of static entities.
@@ -157,6 +161,7 @@ struct Sections {
     sharing: Option<Sharing>,
     plans: Option<Plans>,
     mail: Option<Mail>,
+    secrets: Option<Secrets>,
     policies: Option<Policies>,
     entities: Option<Entities>,
     store: Option<Store>,
@@ -181,6 +186,7 @@ impl Sections {
             sharing: self.sharing.unwrap_or_default(),
             plans: self.plans.unwrap_or_default(),
             mail: self.mail,
+            secrets: self.secrets.unwrap_or_default(),
             policies: self.policies.unwrap_or_default(),
             entities: self.entities.unwrap_or_default(),
             store: self.store.unwrap_or_default(),
@@ -194,7 +200,7 @@ impl Sections {
     }
 }
 
-const TABLES: &str = "[gateway], [control], [upstream], [sharing], [plans], [mail], [policies], [entities], [store], [authentication], \
+const TABLES: &str = "[gateway], [control], [upstream], [sharing], [plans], [mail], [secrets], [policies], [entities], [store], [authentication], \
                       [records], [cache], [limits] and [[route]]";
 
 /// Reads table by table, so that one mistake does not hide the others.
@@ -215,6 +221,7 @@ impl Reader<'_> {
                 "sharing" => sections.sharing = self.read(value),
                 "plans" => sections.plans = self.read(value),
                 "mail" => sections.mail = self.read(value),
+                "secrets" => sections.secrets = self.read(value),
                 "policies" => sections.policies = self.read(value),
                 "entities" => sections.entities = self.read(value),
                 "store" => sections.store = self.read(value),

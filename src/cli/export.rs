@@ -78,7 +78,7 @@ async fn write(store: &Arc<dyn Store>, kind: Option<&str>, out: &mut dyn Write) 
         let page = store.page(kind, after.as_ref(), PAGE).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.uid.clone());
-        // Kept answers and letters under way are not worth keeping anywhere else.
+        // What only this store can go on with is not worth keeping anywhere else.
         for entity in page.iter().filter(|it| !is_note(it.uid.kind())) {
             out.write_all(if count == 0 { b"\n" } else { b",\n" })?;
             serde_json::to_writer(&mut *out, &sorted(plain(entity))).map_err(io::Error::from)?;

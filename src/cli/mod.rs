@@ -10,6 +10,7 @@ mod place;
 mod print;
 mod remote;
 mod routes;
+mod secrets;
 mod serve;
 mod test;
 
@@ -68,6 +69,9 @@ enum Command {
     /// Make a route map
     #[command(subcommand)]
     Routes(routes::Command),
+    /// Make and change the keys that secrets of devices are sealed with
+    #[command(subcommand)]
+    Secrets(secrets::Command),
 }
 
 /// How a command answers.
@@ -137,6 +141,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Device(group) => group.run(),
         Command::Grant(group) => group.run(),
         Command::Routes(command) => routes::run(command),
+        Command::Secrets(command) => secrets::run(command),
     };
     match outcome {
         Ok(Answer::Yes) => ExitCode::SUCCESS,

@@ -90,6 +90,7 @@ fn options(config: Option<&Config>) -> Options {
     let mut options = Options { timeout: TIMEOUT_MIN, connections: 2, ..Options::default() };
     if let Some(config) = config {
         options.timeout = options.timeout.max(config.store.timeout);
+        options.secret_keys = config.secrets.keys.clone();
     }
     options
 }

@@ -56,6 +56,15 @@ pub struct RouteConfig {
     /// What the gateway adds to the request: `secret:NAME` of the device, or a fixed value.
     #[serde(default)]
     pub inject: BTreeMap<Text, Spanned<Secret>>,
+    /// Query parameters that the client sends to the gateway, and that do not travel on.
+    #[serde(default)]
+    pub drop: Vec<Text>,
+    /// What a request may not have, such as an owner that the route does not decide on.
+    #[serde(default)]
+    pub refuse: Vec<Text>,
+    /// JSON pointers into the answer, or into each item of a filtered list, to what is not shown.
+    #[serde(default)]
+    pub redact: Vec<Text>,
     /// Rules for the messages of a socket.
     #[serde(default)]
     pub message: Vec<MessageConfig>,
@@ -72,8 +81,25 @@ pub struct ResourceConfig {
     pub id: Text,
 }
 
-/// `creates = { type, id }`.
-pub type CreatesConfig = ResourceConfig;
+/// `creates = { type, id, name, template, secrets }`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreatesConfig {
+    /// The entity type.
+    #[serde(rename = "type")]
+    pub kind: Text,
+    /// Where its id comes from.
+    pub id: Text,
+    /// Where its name comes from; without: it is called by its id.
+    #[serde(default)]
+    pub name: Option<Text>,
+    /// Where its template comes from.
+    #[serde(default)]
+    pub template: Option<Text>,
+    /// Secrets of the device in the answer, by the names that they are kept under.
+    #[serde(default)]
+    pub secrets: BTreeMap<Text, Text>,
+}
 
 /// `filter = { action, type, items, id, total }`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -140,6 +140,17 @@ pub enum Place {
     Query(String),
 }
 
+impl Place {
+    /// The name of the query parameter that it is.
+    #[must_use]
+    pub fn parameter(&self) -> Option<&str> {
+        match self {
+            Self::Query(name) => Some(name),
+            Self::Header(_) => None,
+        }
+    }
+}
+
 impl FromStr for Place {
     type Err = String;
 

@@ -1,6 +1,8 @@
 //! What can happen to the store, as data.
 
-use crate::domain::{Entity, Uid};
+use std::sync::Arc;
+
+use crate::domain::{Entity, SecretText, Uid};
 
 /// One change; a transaction is a list of them, applied in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +17,22 @@ pub enum Change {
     Renew(Entity),
     /// Removes the entity; its id is not given out to anything else.
     Remove(Uid),
+    /// Keeps a secret of an entity, in place of one of the same name; it goes when the entity does.
+    Keep {
+        /// Whose secret it is.
+        of: Uid,
+        /// What it is called.
+        name: Arc<str>,
+        /// The secret.
+        value: SecretText,
+    },
+    /// Forgets a secret of an entity.
+    Forget {
+        /// Whose secret it is.
+        of: Uid,
+        /// What it is called.
+        name: Arc<str>,
+    },
 }
 
 impl Change {
@@ -23,7 +41,7 @@ impl Change {
     pub fn uid(&self) -> &Uid {
         match self {
             Self::Put(entity) | Self::Create(entity) | Self::Renew(entity) => &entity.uid,
-            Self::Remove(uid) => uid,
+            Self::Remove(uid) | Self::Keep { of: uid, .. } | Self::Forget { of: uid, .. } => uid,
         }
     }
 }
@@ -34,7 +52,7 @@ pub enum ChangeError {
     /// `Create` or `Renew` of an entity that exists.
     #[error("{0} exists already")]
     Exists(Uid),
-    /// `Remove` of an entity that does not exist.
+    /// `Remove`, `Keep` or `Forget` of something that does not exist.
     #[error("{0} does not exist")]
     Missing(Uid),
     /// `Put` or `Create` under an id that a removed entity had.

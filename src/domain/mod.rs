@@ -6,6 +6,7 @@ mod facts;
 pub mod moment;
 pub mod nouns;
 mod query;
+mod secret;
 mod uid;
 mod world;
 
@@ -13,5 +14,6 @@ pub use change::{Change, ChangeError};
 pub use entity::{Entity, references};
 pub use facts::{Facts, Revision};
 pub use query::{ActionName, Context, Overrides, Query};
+pub use secret::{SecretForm, SecretText};
 pub use uid::{Uid, UidError};
 pub use world::World;

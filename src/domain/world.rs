@@ -11,6 +11,7 @@ pub struct World {
     revision: Revision,
     entities: BTreeMap<Uid, Arc<Entity>>,
     removed: BTreeSet<Uid>,
+    secrets: BTreeSet<(Uid, Arc<str>)>,
 }
 
 impl World {
@@ -36,10 +37,17 @@ impl World {
             Change::Remove(uid) => match self.entities.remove(uid) {
                 Some(_) => {
                     self.removed.insert(uid.clone());
+                    self.secrets.retain(|(of, _)| of != uid);
                     Ok(())
                 }
                 None => Err(ChangeError::Missing(uid.clone())),
             },
+            Change::Keep { of, name, .. } if self.entities.contains_key(of) => {
+                self.secrets.insert((of.clone(), name.clone()));
+                Ok(())
+            }
+            Change::Forget { of, name } if self.secrets.remove(&(of.clone(), name.clone())) => Ok(()),
+            Change::Keep { of, .. } | Change::Forget { of, .. } => Err(ChangeError::Missing(of.clone())),
         }
     }
 

@@ -9,8 +9,9 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::domain::{Query, Uid};
+use crate::gateway::redact;
 use crate::gateway::refusal::Refusal;
-use crate::gateway::route::{ListFilter, Token};
+use crate::gateway::route::{ListFilter, Redaction, Token};
 use crate::json;
 
 /// Answer fields that say nothing of the items.
@@ -97,12 +98,19 @@ impl<'a> List<'a> {
         &self,
         shape: &ListFilter,
         visible: &[bool],
+        redact: &[Redaction],
         body: &[u8],
     ) -> Result<(Bytes, usize), Refusal> {
         let shown: Vec<&RawValue> =
             self.items.iter().zip(visible).filter(|(_, visible)| **visible).map(|(item, _)| *item).collect();
         let unwritable = |_| Refusal::Unfilterable("the answer cannot be written");
-        let array = serde_json::to_string(&shown).map_err(unwritable)?;
+        let array = match redact {
+            [] => serde_json::to_string(&shown).map_err(unwritable)?,
+            redact => {
+                let items = shown.iter().map(|item| redact::redacted(item.get(), redact));
+                format!("[{}]", items.collect::<Result<Vec<_>, _>>()?.join(","))
+            }
+        };
         let whole: &RawValue = serde_json::from_slice(body).map_err(unwritable)?;
         let mut edits = vec![(shape.items.tokens(), Edit::Put(array))];
         edits.extend(shape.total.as_ref().map(|total| (total.tokens(), Edit::Put(shown.len().to_string()))));
@@ -126,7 +134,7 @@ fn id_of(shape: &ListFilter, query: &Query, item: &RawValue) -> Result<Uid, Refu
 }
 
 /// The members of an object in their order; a key named twice is an error.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+pub(super) struct Members<'a>(pub(super) Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -227,7 +235,7 @@ mod tests {
     fn filtered(shape: &ListFilter, body: &str, visible: &[bool]) -> Option<String> {
         let query = Query::new(Uid::new("User", "u").unwrap(), "view", Uid::new("Device", "*").unwrap());
         let list = List::read(shape, &query, body.as_bytes(), 3).ok()?;
-        let (bytes, _) = list.write(shape, visible, body.as_bytes()).ok()?;
+        let (bytes, _) = list.write(shape, visible, &[], body.as_bytes()).ok()?;
         Some(String::from_utf8(bytes.to_vec()).unwrap())
     }
 

@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::gateway::body::Body;
 use crate::gateway::refusal::Refusal;
+use crate::gateway::target::encode;
 
 /// What an upstream needs to be reached.
 #[derive(Debug, Clone)]
@@ -64,6 +65,16 @@ pub struct Outgoing {
     pub has_origin: bool,
     /// The body.
     pub body: Body,
+}
+
+impl Outgoing {
+    /// Adds a query parameter, written as the others are.
+    pub(super) fn add_parameter(&mut self, key: &str, value: &str) {
+        self.target.push(if self.target.contains('?') { '&' } else { '?' });
+        encode(key, &mut self.target);
+        self.target.push('=');
+        encode(value, &mut self.target);
+    }
 }
 
 /// A pool of connections to one upstream, one for each runtime.
@@ -142,7 +153,7 @@ impl Upstream {
     }
 }
 
-/// Tells whose fault a failed exchange was: a client whose body broke off is not the upstream's failure.
+/// Tells whether anything was sent, and whose fault a failed exchange was: a client whose body broke off is not the upstream's failure.
 fn upstream_failure(error: &hyper_util::client::legacy::Error) -> Refusal {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = cause {
@@ -152,5 +163,8 @@ fn upstream_failure(error: &hyper_util::client::legacy::Error) -> Refusal {
             None => cause = inner.source(),
         }
     }
-    Refusal::Upstream(format!("{error:#}").into())
+    match error.is_connect() {
+        true => Refusal::Unreachable(format!("{error:#}").into()),
+        false => Refusal::Upstream(format!("{error:#}").into()),
+    }
 }

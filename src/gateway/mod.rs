@@ -1,14 +1,18 @@
 //! The gateway: every request goes through six verbs, in one straight line, to its record.
 
 pub mod admission;
+mod answer;
 pub mod body;
+pub mod effects;
 pub mod filter;
 pub mod forward;
 pub mod head;
 pub mod live;
 mod recorded;
+mod redact;
 pub mod refusal;
 pub mod route;
+pub mod secrets;
 pub mod target;
 pub mod translate;
 pub mod upgrade;
@@ -28,13 +32,16 @@ use crate::audit::{Log, OpenRecord};
 use crate::decision::{Ask, Credential, Decider, Permitted, Session};
 use crate::domain::{Query, Uid};
 use crate::gateway::admission::{Admission, Place};
+use crate::gateway::answer::Unseen;
 use crate::gateway::body::Body;
+use crate::gateway::effects::{Carrier, Effects, Intent};
 use crate::gateway::filter::List;
-use crate::gateway::forward::Upstream;
+use crate::gateway::forward::{Outgoing, Upstream};
 use crate::gateway::head::{FieldRules, HeadLimits};
 use crate::gateway::live::Live;
 use crate::gateway::refusal::Refusal;
-use crate::gateway::route::{ListFilter, Route, Routes};
+use crate::gateway::route::{Creation, ListFilter, Route, Routes};
+use crate::gateway::secrets::{Injected, Secrets};
 use crate::gateway::translate::{BodyLimits, Call, Opening, Switch, Translator};
 use crate::gateway::upgrade::Agreed;
 use crate::identity::{Authenticator, Caller};
@@ -68,14 +75,10 @@ pub struct Gateway {
     pub message_bytes_max: usize,
     /// What names the organization whose lists are wanted.
     pub switch: Switch,
-    /// Told when the upstream removed what a route with `removes` names.
-    pub removed: Arc<dyn Removed>,
-}
-
-/// Forgets entities whose removal the upstream has confirmed.
-pub trait Removed: Send + Sync {
-    /// Removes the entity; the answer to the client waits for it.
-    fn removed(&self, uid: Uid) -> futures_util::future::BoxFuture<'static, Result<(), ()>>;
+    /// Keeps the store in step with what the upstream makes and removes.
+    pub effects: Arc<dyn Effects>,
+    /// Secrets of devices, for the routes that inject them.
+    pub secrets: Arc<dyn Secrets>,
 }
 
 /// One worker: the shared gateway and a pool of upstream connections of its own.
@@ -111,7 +114,7 @@ struct Answered {
     listing: Option<(ListFilter, Query)>,
     /// The one organization whose items are shown.
     switched: Option<Uid>,
-    removes: bool,
+    injected: Injected,
     is_head: bool,
     queries: Vec<Query>,
     credential: Credential,
@@ -220,7 +223,8 @@ impl Worker {
         let listing = call.listing().map(|(filter, query)| (filter.clone(), query.clone()));
         let switched = call.switched().cloned();
         let queries = call.queries().to_vec();
-        let Call { route, mut outgoing, upgrade, credential, .. } = call;
+        let Call { route, mut outgoing, upgrade, credential, creation, .. } = call;
+        let injected = Injected::inject(&*self.gateway.secrets, &route, &queries, &mut outgoing).await?;
         let is_head = outgoing.method == Method::HEAD;
         let asked = upgrade
             .map(|(upgrade, opening)| {
@@ -229,6 +233,12 @@ impl Worker {
                 Ok::<_, Refusal>((upgrade.ask(&mut outgoing.headers)?, upgrade, opening, held))
             })
             .transpose()?;
+        if creation.is_some() || route.removes() {
+            let answer = self.carry(&route, queries.clone(), creation, outgoing, record).await?;
+            let (head, body) = answer.into_parts();
+            let call = Answered { route, listing, switched, injected, is_head, queries, credential };
+            return Ok(Answer::Plain(Box::new(Plain { call, head, body })));
+        }
         let mut answer = self.upstream.send(outgoing).await?;
         record.note(|it| it.upstream_status = Some(answer.status().as_u16()));
         match asked {
@@ -244,18 +254,33 @@ impl Worker {
         let (head, incoming) = answer.into_parts();
         let body = self.upstream.answer_body(incoming);
         Ok(Answer::Plain(Box::new(Plain {
-            call: Answered {
-                removes: route.removes() && listing.is_none(),
-                route,
-                listing,
-                switched,
-                is_head,
-                queries,
-                credential,
-            },
+            call: Answered { route, listing, switched, injected, is_head, queries, credential },
             head,
             body,
         })))
+    }
+
+    /// Sends what changes the store on a task of its own: a caller who hangs up cannot cut it.
+    async fn carry(
+        &self,
+        route: &Arc<Route>,
+        queries: Vec<Query>,
+        creation: Option<Creation>,
+        outgoing: Outgoing,
+        record: &mut OpenRecord,
+    ) -> Result<Response<Body>, Refusal> {
+        let makes = creation.as_ref().map(effects::expected);
+        let carrier = Carrier {
+            effects: self.gateway.effects.clone(),
+            upstream: self.upstream.clone(),
+            intent: Intent { queries, route: route.pattern().clone(), makes },
+            creation,
+            bytes_max: self.gateway.list_bytes_max,
+        };
+        let carried = tokio::spawn(carrier.carry(outgoing)).await;
+        let (status, answer) = carried.map_err(|_| Refusal::Internal)?;
+        record.note(|it| it.upstream_status = status);
+        answer
     }
 
     fn live(
@@ -284,31 +309,34 @@ impl Worker {
         record: &mut OpenRecord,
     ) -> Result<Response<Body>, Refusal> {
         let Plain { call, mut head, body } = answer;
-        if call.removes && head.status.is_success() {
-            for query in &call.queries {
-                let forgotten = self.gateway.removed.removed(query.resource.clone()).await;
-                forgotten.map_err(|()| Refusal::Unavailable("the store"))?;
-            }
-        }
+        let bytes_max = self.gateway.list_bytes_max;
         let Some((shape, query)) = call.listing else {
+            if call.route.reads_answer() {
+                let Answered { route, injected, is_head, .. } = &call;
+                return Unseen { route, injected, is_head: *is_head, bytes_max }.show(head, body).await;
+            }
             head::clean_answer(&mut head.headers);
             let ended = self.gateway.decider.clone().ended(call.queries, call.credential);
             return Ok(Response::from_parts(head, body.watched(ended)));
         };
         let mut fields = filter::fields(head.status, &head.headers)?;
+        call.injected.clean(&mut fields);
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
         let upstream = std::mem::replace(&mut head.headers, fields);
         if !head.status.is_success() || call.is_head {
             // What the upstream says about a list that it would not show may name what is in it.
             return Ok(Response::from_parts(head, Body::empty()));
         }
-        let bytes = body::collect_at_most(body, self.gateway.list_bytes_max).await?;
+        let bytes = body::collect_at_most(body, bytes_max).await?;
         let list = List::read(&shape, &query, &bytes, self.gateway.list_items_max)?;
         let mut visible = session.filter(&query, list.ids()).await?;
         if let Some(organization) = &call.switched {
             session.keep_within(organization, list.ids(), &mut visible).await?;
         }
-        let (bytes, shown) = list.write(&shape, &visible, &bytes)?;
+        let (bytes, shown) = list.write(&shape, &visible, call.route.redact(), &bytes)?;
+        if call.injected.are_in(&bytes) {
+            return Err(Refusal::Withheld("it repeats the device's secret"));
+        }
         filter::count_fields(&upstream, shown, &mut head.headers);
         record.note(|it| it.route = Some(call.route.pattern().clone()));
         metrics::counter!("cedargate_list_items_total", "shown" => "true").increment(shown as u64);

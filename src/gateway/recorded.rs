@@ -86,7 +86,7 @@ pub(super) fn note_refusal(record: &mut OpenRecord, refusal: &Refusal) {
         });
         decision.verdict.errors.iter().for_each(|error| tracing::error!(%error, "a decision failed"));
     }
-    if let Refusal::Upstream(cause) = refusal {
+    if let Refusal::Upstream(cause) | Refusal::Unreachable(cause) = refusal {
         tracing::warn!(%cause, "the upstream failed");
     }
     let (outcome, label) = match is_failure(refusal) {

@@ -1,5 +1,6 @@
 //! Why the gateway refuses a request, and the one table of statuses that it answers with.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -55,16 +56,34 @@ pub enum Refusal {
     /// The upstream cannot be reached or broke off.
     #[error("the upstream failed: {0}")]
     Upstream(Arc<str>),
+    /// The upstream cannot be reached, so that nothing was sent.
+    #[error("the upstream cannot be reached: {0}")]
+    Unreachable(Arc<str>),
+    /// What the request would make contradicts what is stored.
+    #[error("{0}")]
+    Contradicted(String),
+    /// The upstream did it, and the store was not changed.
+    #[error("the upstream did it, but it could not be registered")]
+    Unsettled,
     /// The upstream did not answer in time.
     #[error("the upstream did not answer in time")]
     UpstreamLate,
     /// The upstream's list cannot be filtered, so it cannot be shown.
     #[error("the upstream's list cannot be filtered: {0}")]
     Unfilterable(&'static str),
+    /// The device has no secret of the name that the route injects, or none that can be opened.
+    #[error("the device's secret is {0}")]
+    NoSecret(&'static str),
+    /// The upstream's answer would show what must not be seen.
+    #[error("the upstream's answer cannot be shown: {0}")]
+    Withheld(&'static str),
     /// A handler panicked.
     #[error("internal error")]
     Internal,
 }
+
+/// Status, code and sentence.
+type Row = (StatusCode, &'static str, Cow<'static, str>);
 
 impl Refusal {
     /// What the client is told.
@@ -93,7 +112,7 @@ impl Refusal {
     }
 
     /// The one table: status, code and sentence of each refusal.
-    fn row(&self) -> (StatusCode, &'static str, std::borrow::Cow<'static, str>) {
+    fn row(&self) -> Row {
         use StatusCode as S;
         match self {
             Self::Malformed(what) => (S::BAD_REQUEST, "malformed-request", what.clone().into()),
@@ -135,17 +154,39 @@ impl Refusal {
                 (S::TOO_MANY_REQUESTS, "too-many", "you have too many requests under way; try again".into())
             }
             Self::Body => (S::REQUEST_TIMEOUT, "incomplete-body", "the request body did not arrive".into()),
-            Self::Upstream(_) => (S::BAD_GATEWAY, "upstream", "the device API failed".into()),
+            Self::Contradicted(what) => (S::CONFLICT, "conflict", what.clone().into()),
+            // The gateway states no properties; were it to, that they misfit would be its own mistake.
+            Self::Internal | Self::Refused(Refused::Unfit(_)) => {
+                (S::INTERNAL_SERVER_ERROR, "internal", "the gateway failed".into())
+            }
+            _ => self.upstream_row(),
+        }
+    }
+
+    /// The rows of what was permitted, and failed or cannot be shown.
+    fn upstream_row(&self) -> Row {
+        use StatusCode as S;
+        match self {
+            Self::Unsettled => (
+                S::BAD_GATEWAY,
+                "unsettled",
+                "the device API did it, but the gateway could not register it: do not repeat the request, \
+                 the operator puts it right"
+                    .into(),
+            ),
             Self::UpstreamLate => {
                 (S::GATEWAY_TIMEOUT, "upstream-late", "the device API did not answer in time".into())
             }
             Self::Unfilterable(_) => {
                 (S::BAD_GATEWAY, "unfilterable", "the device API's list cannot be shown".into())
             }
-            // The gateway states no properties; were it to, that they misfit would be its own mistake.
-            Self::Internal | Self::Refused(Refused::Unfit(_)) => {
-                (S::INTERNAL_SERVER_ERROR, "internal", "the gateway failed".into())
+            Self::NoSecret(_) => {
+                (S::BAD_GATEWAY, "no-secret", "the gateway has no credential for this device".into())
             }
+            Self::Withheld(_) => {
+                (S::BAD_GATEWAY, "withheld", "the device API's answer cannot be shown".into())
+            }
+            _ => (S::BAD_GATEWAY, "upstream", "the device API failed".into()),
         }
     }
 

@@ -5,6 +5,7 @@ mod compile;
 mod overlap;
 mod pattern;
 mod pointer;
+mod redaction;
 mod source;
 mod tree;
 
@@ -20,6 +21,7 @@ use crate::finding::Finding;
 
 pub use pattern::Pattern;
 pub use pointer::{Pointer, Token};
+pub use redaction::{Redaction, Step};
 pub use source::IdSource;
 
 /// The names that the schema declares, to check the map against.
@@ -91,9 +93,44 @@ pub struct ListFilter {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Injection {
     /// A secret of the device, by its name.
-    DeviceSecret(Box<str>),
+    DeviceSecret(Arc<str>),
     /// The same for every request.
     Fixed(Secret),
+}
+
+/// What a route that creates a device says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Creates {
+    /// Where its id comes from: the path or the answer.
+    pub id: IdSource,
+    /// Where its name comes from.
+    pub name: Option<IdSource>,
+    /// Where its template comes from.
+    pub template: Option<IdSource>,
+    /// Where the answer has its secrets, by name.
+    pub secrets: Vec<(Arc<str>, Pointer)>,
+}
+
+/// The same for one request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Creation {
+    /// Its id.
+    pub id: Told,
+    /// Its name.
+    pub name: Option<Told>,
+    /// Its template.
+    pub template: Option<Told>,
+    /// Where the answer has its secrets, by name.
+    pub secrets: Vec<(Arc<str>, Pointer)>,
+}
+
+/// A text that the request says, or the answer will.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    /// It is known.
+    Now(String),
+    /// It will be at this place of the answer.
+    Later(Pointer),
 }
 
 /// The rules for the messages that a client sends on a socket.
@@ -123,10 +160,13 @@ pub struct Route {
     rule: Option<Rule>,
     filter: Option<ListFilter>,
     public: bool,
-    creates: Option<Target>,
+    creates: Option<Creates>,
     removes: bool,
     per_item: bool,
     inject: Vec<(Place, Injection)>,
+    drop: Vec<Box<str>>,
+    refuse: Vec<IdSource>,
+    redact: Vec<Redaction>,
     messages: MessageRules,
 }
 
@@ -169,7 +209,7 @@ impl Route {
 
     /// What a 2xx registers; its id is a `Response` or `Path` source.
     #[must_use]
-    pub fn creates(&self) -> Option<&Target> {
+    pub fn creates(&self) -> Option<&Creates> {
         self.creates.as_ref()
     }
 
@@ -191,6 +231,39 @@ impl Route {
         &self.inject
     }
 
+    /// The names of the device's secrets that it injects, each with its place.
+    pub fn secrets(&self) -> impl Iterator<Item = (&Place, &Arc<str>)> {
+        self.inject.iter().filter_map(|(place, what)| match what {
+            Injection::DeviceSecret(name) => Some((place, name)),
+            Injection::Fixed(_) => None,
+        })
+    }
+
+    /// Query parameters that do not travel on.
+    #[must_use]
+    pub fn dropped(&self) -> &[Box<str>] {
+        &self.drop
+    }
+
+    /// What a request may not have.
+    #[must_use]
+    pub fn refused(&self) -> &[IdSource] {
+        &self.refuse
+    }
+
+    /// What of the answer, or of each item of its list, is not shown.
+    #[must_use]
+    pub fn redact(&self) -> &[Redaction] {
+        &self.redact
+    }
+
+    /// Whether the answer is read whole before any of it is shown.
+    #[must_use]
+    pub fn reads_answer(&self) -> bool {
+        let looked_through = self.filter.is_some() || !self.redact.is_empty();
+        looked_through || self.creates.is_some() || self.secrets().next().is_some()
+    }
+
     /// The rules for messages of a socket; a route without them takes no messages.
     #[must_use]
     pub fn messages(&self) -> &MessageRules {
@@ -206,15 +279,17 @@ impl Route {
     /// Every source of the request that the decision reads, those of messages excepted.
     pub fn sources(&self) -> impl Iterator<Item = &IdSource> {
         let when = self.when.iter().map(|condition| &condition.source);
-        when.chain(self.rule.iter().flat_map(Rule::sources))
+        let said = self.creates.iter().flat_map(|it| it.name.iter().chain(&it.template));
+        when.chain(self.rule.iter().flat_map(Rule::sources)).chain(said)
     }
 
     fn id_names(&self) -> impl Iterator<Item = &str> {
         let messages = self.messages.rules.iter().filter_map(|message| message.rule.as_ref());
         let rules = self.rule.iter().chain(messages);
-        let targets = rules.flat_map(|rule| &rule.resources).chain(&self.creates);
+        let targets = rules.flat_map(|rule| &rule.resources).map(|target| &target.id);
+        let created = self.creates.iter().map(|creates| &creates.id);
         let filter = self.filter.iter().filter_map(|filter| filter.id.last_key());
-        targets.filter_map(|target| target.id.name()).chain(filter)
+        targets.chain(created).filter_map(IdSource::name).chain(filter)
     }
 }
 
@@ -231,6 +306,7 @@ pub struct Routes {
     tree: tree::Tree,
     all: Vec<Arc<Route>>,
     id_names: BTreeSet<Box<str>>,
+    secret_names: BTreeSet<Box<str>>,
 }
 
 /// The routes that a request may be for.
@@ -256,7 +332,10 @@ impl Routes {
         let all: Vec<_> = compiled.into_iter().flatten().map(Arc::new).collect();
         let id_names =
             all.iter().flat_map(|route| route.id_names()).map(|name| fold_name(name).into()).collect();
-        Ok(Self { tree: tree::Tree::grow(&all), all, id_names })
+        let secrets = all.iter().flat_map(|route| route.secrets());
+        let secret_names =
+            secrets.filter_map(|(place, _)| Some(fold_name(place.parameter()?).into())).collect();
+        Ok(Self { tree: tree::Tree::grow(&all), all, id_names, secret_names })
     }
 
     /// The routes of the most exact pattern for a method and the segments of a path; HEAD follows GET.
@@ -273,6 +352,12 @@ impl Routes {
     #[must_use]
     pub fn all(&self) -> &[Arc<Route>] {
         &self.all
+    }
+
+    /// The query parameters in which any route injects a secret, folded as by [`fold_name`].
+    #[must_use]
+    pub fn secret_names(&self) -> &BTreeSet<Box<str>> {
+        &self.secret_names
     }
 
     /// The names under which any route reads an id, folded as by [`fold_name`].

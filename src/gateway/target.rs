@@ -62,8 +62,15 @@ impl Target {
     /// The target written anew from what was read, with further parameters at its end.
     #[must_use]
     pub fn write(&self, further: &[Pair]) -> String {
+        self.write_without(&[], further)
+    }
+
+    /// The same without some of the parameters that were read.
+    #[must_use]
+    pub fn write_without(&self, dropped: &[Box<str>], further: &[Pair]) -> String {
         let mut out = self.path.clone();
-        for (n, pair) in self.query.iter().chain(further).enumerate() {
+        let kept = self.query.iter().filter(|pair| !dropped.iter().any(|it| **it == *pair.key));
+        for (n, pair) in kept.chain(further).enumerate() {
             out.push(if n == 0 { '?' } else { '&' });
             encode(&pair.key, &mut out);
             if let Some(value) = &pair.value {
@@ -144,7 +151,8 @@ fn decode(text: &str) -> Option<String> {
     text.chars().all(|c| !c.is_control()).then_some(text)
 }
 
-fn encode(text: &str, out: &mut String) {
+/// Writes a text so that every reader of a query reads it back.
+pub(super) fn encode(text: &str, out: &mut String) {
     use std::fmt::Write as _;
     for byte in text.bytes() {
         let plain = byte.is_ascii_alphanumeric() || b"-._~:@,/!$'()*+?[]".contains(&byte);

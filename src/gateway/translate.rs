@@ -8,6 +8,7 @@ mod switch;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::Method;
 use http::header::{self, HeaderName};
 use http::request::Parts;
 use hyper::body::Incoming;
@@ -18,7 +19,7 @@ use crate::domain::{Context, Query, Uid};
 use crate::gateway::forward::Outgoing;
 use crate::gateway::head::FieldRules;
 use crate::gateway::refusal::Refusal;
-use crate::gateway::route::{IdSource, ListFilter, Route, Routes, Rule};
+use crate::gateway::route::{Creates, Creation, IdSource, ListFilter, Route, Routes, Rule, Told, fold_name};
 use crate::gateway::target::Target;
 use crate::gateway::upgrade::{self, Upgrade};
 use crate::identity::{Caller, Challenge, Principal};
@@ -38,6 +39,8 @@ pub struct Call {
     pub upgrade: Option<(Upgrade, Opening)>,
     /// What the caller showed; streams end with it.
     pub credential: Credential,
+    /// The device that a 2xx makes.
+    pub creation: Option<Creation>,
     queries: Vec<Query>,
     listing: Option<Query>,
     switched: Option<Uid>,
@@ -98,6 +101,12 @@ const NOT_FOR_LISTS: [HeaderName; 7] = [
     header::ACCEPT_ENCODING,
 ];
 
+/// Those that a write depends on: without them it would be done unconditionally.
+const GUARDS_OF_WRITES: [HeaderName; 2] = [header::IF_MATCH, header::IF_UNMODIFIED_SINCE];
+
+/// Those that would make it partial or unreadable.
+const NOT_FOR_READING: [HeaderName; 3] = [header::RANGE, header::IF_RANGE, header::ACCEPT_ENCODING];
+
 /// The request's parts in their one reading.
 struct Reading<'a> {
     parts: &'a Parts,
@@ -132,23 +141,21 @@ impl Translator<'_> {
         let payload = body::read(parts, incoming, self.limits, needed, watched).await?;
         let reading = Reading { parts, target: &target, payload: &payload };
         let route = self.choose(candidates, &reading).ok_or_else(|| unrouted(caller))?;
-        if route.creates().is_some() {
-            // A device that nobody registers would belong to nobody.
-            return Err(Refusal::Unavailable("registering what the route creates"));
-        }
         let mut queries = self.queries(&route, &reading, principal).await?;
         if route.rule().is_some() {
             self.refuse_other_ids(&reading, &queries)?;
         }
+        self.refuse_own_names(&route, &reading)?;
         let listing = self.listing(&route, &reading, principal)?;
         // A list is shown in the view of one organization; everything else names what it is about itself.
         let switched = named.filter(|_| listing.is_some());
         queries.extend(switched.iter().zip(principal).map(|(it, principal)| switch::query(principal, it)));
         let upgrade = upgrade.map(|upgrade| opening(&route, upgrade, principal, &reading)).transpose()?;
+        let creation = route.creates().map(|creates| reading.creation(creates)).transpose()?;
         let outgoing = self.outgoing(&route, reading, principal, peer)?;
         let outgoing = Outgoing { body: payload.into_body(), ..outgoing };
         let credential = principal.map(|it| opening::credential(it)).unwrap_or_default();
-        Ok(Call { route, outgoing, upgrade, credential, queries, listing, switched })
+        Ok(Call { route, outgoing, upgrade, credential, creation, queries, listing, switched })
     }
 
     fn choose(&self, candidates: &[Arc<Route>], reading: &Reading<'_>) -> Option<Arc<Route>> {
@@ -211,6 +218,27 @@ impl Translator<'_> {
         ids::refuse_others(reading.target, reading.payload, known, &decided)
     }
 
+    /// Refuses what only the gateway may say, and what the route says that a request may not have.
+    fn refuse_own_names(&self, route: &Route, reading: &Reading<'_>) -> Result<(), Refusal> {
+        let (secrets, everywhere) = (self.routes.secret_names(), &self.fields.inject_query);
+        let writes = |folded: &str| {
+            let here = route.inject().iter().filter_map(|(place, _)| place.parameter());
+            let mut written = here.chain(everywhere.iter().map(|pair| pair.key.as_str()));
+            written.any(|name| fold_name(name) == folded)
+        };
+        if !(secrets.is_empty() && everywhere.is_empty() && route.inject().is_empty()) {
+            let is_own = |name: &str| {
+                let folded = fold_name(name);
+                secrets.contains(folded.as_str()) || writes(&folded)
+            };
+            ids::refuse_names(reading.target, reading.payload, &is_own)?;
+        }
+        match route.refused().iter().find(|source| reading.has(source)) {
+            Some(source) => Err(Refusal::Malformed(format!("`{source}` is not accepted here"))),
+            None => Ok(()),
+        }
+    }
+
     fn outgoing(
         &self,
         route: &Route,
@@ -221,14 +249,19 @@ impl Translator<'_> {
         let client = &reading.parts.headers;
         let subject = principal.map(|principal| principal.uid.id());
         let mut headers = self.fields.upstream_fields(client, peer, subject)?;
-        if route.filter().is_some() {
-            NOT_FOR_LISTS.iter().for_each(|name| drop(headers.remove(name)));
-        }
+        let unread = match (route.filter().is_some() || !route.redact().is_empty(), route.reads_answer()) {
+            (true, _) => &NOT_FOR_LISTS[..],
+            (false, true) => &NOT_FOR_READING,
+            (false, false) => &[],
+        };
+        let writes = ![Method::GET, Method::HEAD].contains(&reading.parts.method);
+        let guards = |name: &HeaderName| writes && GUARDS_OF_WRITES.contains(name);
+        unread.iter().filter(|name: &&HeaderName| !guards(name)).for_each(|name| drop(headers.remove(name)));
         let mut further = self.fields.inject_query.clone();
         ids::inject(route, &mut headers, &mut further)?;
         Ok(Outgoing {
             method: reading.parts.method.clone(),
-            target: reading.target.write(&further),
+            target: reading.target.write_without(route.dropped(), &further),
             headers,
             client_host: client.get(header::HOST).cloned(),
             has_origin: client.contains_key(header::ORIGIN),
@@ -250,6 +283,29 @@ impl Reading<'_> {
         }
     }
 
+    /// Whether the request has something at this place, whatever it is.
+    fn has(&self, source: &IdSource) -> bool {
+        match source {
+            IdSource::Query(name) => self.target.query().iter().any(|pair| pair.key == **name),
+            other => self.value(other).is_some(),
+        }
+    }
+
+    /// What the request says of the device that it makes.
+    fn creation(&self, creates: &Creates) -> Result<Creation, Refusal> {
+        let told = |source: &IdSource| match source {
+            IdSource::Response(pointer) => Some(Told::Later(pointer.clone())),
+            source => self.value(source).as_ref().and_then(ids::id_text).map(Told::Now),
+        };
+        let id = match &creates.id {
+            source @ IdSource::Path { .. } => Told::Now(self.ids(source, 1)?.pop().ok_or(Refusal::Internal)?),
+            source => told(source).ok_or(Refusal::Internal)?,
+        };
+        let optional = |source: &Option<IdSource>| source.as_ref().and_then(told);
+        let (name, template) = (optional(&creates.name), optional(&creates.template));
+        Ok(Creation { id, name, template, secrets: creates.secrets.clone() })
+    }
+
     fn header(&self, name: &HeaderName) -> Option<&str> {
         let mut values = self.parts.headers.get_all(name).iter();
         let value = values.next()?.to_str().ok()?;
@@ -262,7 +318,7 @@ impl Reading<'_> {
     }
 }
 
-/// Only a route that decides may become a socket, and only one whose answer is not a list.
+/// Only a route that decides may become a socket, and only one whose answer need not be read.
 fn opening(
     route: &Arc<Route>,
     upgrade: Upgrade,
@@ -270,7 +326,7 @@ fn opening(
     reading: &Reading<'_>,
 ) -> Result<(Upgrade, Opening), Refusal> {
     match principal {
-        Some(principal) if route.rule().is_some() && route.filter().is_none() && !route.is_public() => {
+        Some(principal) if route.rule().is_some() && !route.reads_answer() && !route.is_public() => {
             Ok((upgrade, Opening::new(route, principal, reading)))
         }
         _ => Err(Refusal::NotAllowed("an upgrade")),

@@ -14,20 +14,13 @@ use crate::control::{
 use crate::identity::{Authenticator, Caller, Challenge};
 use crate::server::parts::Parts;
 use crate::server::reload::Trouble;
-use crate::sharing::Sharing;
 
 /// The control listener's routes over the running parts.
-pub(super) fn router(
-    config: &Config,
-    parts: &Parts,
-    sharing: &Arc<Sharing>,
-    metrics: PrometheusHandle,
-    trouble: Trouble,
-) -> Router {
+pub(super) fn router(config: &Config, parts: &Parts, metrics: PrometheusHandle, trouble: Trouble) -> Router {
     let gateway = &parts.gateway;
     let control = Control {
         decider: gateway.decider.clone(),
-        sharing: Some(sharing.clone()),
+        sharing: Some(parts.sharing.clone()),
         probe: probe(parts, trouble),
         metrics: Arc::new(move || metrics.render()),
         authenticate: authenticate(gateway.authenticator.clone()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::domain::Entity;
 use crate::finding::Finding;
-use crate::gateway::route::{Injection, Route, Routes, Vocabulary};
+use crate::gateway::route::{Route, Routes, Vocabulary};
 use crate::policy::PolicySnapshot;
 use crate::server::{post, seed};
 
@@ -83,18 +83,11 @@ pub(crate) fn doubts(config: &Config, routes: &Routes) -> Vec<Finding> {
         Finding::warning(config.origin.name.clone(), format!("`{}`: {what}", route.pattern())).with_help(help)
     };
     let mut found = Vec::new();
+    let keeps = |route: &Route| route.creates().is_some_and(|creates| !creates.secrets.is_empty());
     for route in routes.all() {
-        if route.creates().is_some() {
-            let help = "register devices with `cedargate import`, and leave the route out";
-            found.push(doubt(route, "`creates` cannot be served yet, so its requests are refused", help));
-        }
-        if route.inject().iter().any(|(_, injected)| matches!(injected, Injection::DeviceSecret(_))) {
-            let help = "inject a fixed value, or leave the route out";
-            found.push(doubt(
-                route,
-                "secrets of devices are not kept yet, so its requests are refused",
-                help,
-            ));
+        if config.secrets.keys.first().is_none() && (keeps(route) || route.secrets().next().is_some()) {
+            let help = "add a key to `[secrets] keys`: `cedargate secrets key` makes one";
+            found.push(doubt(route, "no secret of a device can be kept without a key", help));
         }
         if route.is_per_item() {
             let help = "expect the whole batch to be refused when one item is";

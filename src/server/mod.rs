@@ -2,6 +2,7 @@
 
 mod control;
 pub mod demo;
+mod effects;
 pub mod listen;
 mod load;
 mod parts;
@@ -106,9 +107,8 @@ pub fn start(loaded: Loaded) -> Result<Running, StartError> {
     let gateway = address(listeners.first())?;
     let control_listeners = bind(config.control.listen.get_ref(), 1)?;
     let control_address = address(control_listeners.first())?;
-    let sharing = post::sharing(&config, &parts, runtime.handle())?;
     for listener in control_listeners {
-        let served = control::router(&config, &parts, &sharing, metrics.clone(), trouble.clone());
+        let served = control::router(&config, &parts, metrics.clone(), trouble.clone());
         runtime.spawn(serve_control(listener, served, stopped.clone()));
     }
     let settings = parts::upstream_settings(&config)?;

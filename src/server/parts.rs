@@ -21,9 +21,11 @@ use crate::gateway::target::Pair;
 use crate::gateway::translate::{BodyLimits, Switch};
 use crate::identity::{self, Authenticator, IssuerOptions, KeyLocation};
 use crate::policy::PolicySnapshot;
+use crate::server::effects::{Kept, Settlement};
 use crate::server::listen::ConnectionLimits;
 use crate::server::sources::Sources;
-use crate::server::{StartError, seed};
+use crate::server::{StartError, post, seed};
+use crate::sharing::Sharing;
 use crate::store::{self, Store};
 
 /// The most bytes of one request body or answer that streams through.
@@ -32,6 +34,7 @@ const STREAM_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
 /// What the listeners share.
 pub(super) struct Parts {
     pub(super) gateway: Arc<Gateway>,
+    pub(super) sharing: Arc<Sharing>,
     pub(super) store: Arc<dyn Store>,
     pub(super) log: Arc<Log>,
 }
@@ -60,6 +63,7 @@ pub(super) async fn build(
     let authenticator = Arc::new(authenticator(config, &sources, runtime)?);
     authenticator.started().await;
     let log = Arc::new(open_log(config)?);
+    let sharing = post::sharing(config, &decider, &store, runtime)?;
     let gateway = Gateway {
         fields: field_rules(config, &authenticator),
         authenticator,
@@ -86,9 +90,10 @@ pub(super) async fn build(
             header: config.sharing.organization_header.as_ref().map(|it| it.name().clone()),
             query: config.sharing.organization_query.clone(),
         },
-        removed: sources,
+        effects: Arc::new(Settlement { sharing: sharing.clone(), runtime: runtime.clone() }),
+        secrets: Arc::new(Kept { store: store.clone(), runtime: runtime.clone() }),
     };
-    Ok(Parts { gateway: Arc::new(gateway), store, log })
+    Ok(Parts { gateway: Arc::new(gateway), sharing, store, log })
 }
 
 /// The part of a store that decisions read.
@@ -113,6 +118,7 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
         replica: true,
         timeout: config.store.timeout,
         connections: u32::try_from(config.store.connections_max).unwrap_or(u32::MAX),
+        secret_keys: config.secrets.keys.clone(),
         ..store::Options::default()
     };
     Ok(store::open(config.store.url.reveal(), options).await?)

@@ -6,17 +6,22 @@ use futures_util::FutureExt;
 use tokio::runtime::Handle;
 
 use crate::config::{Config, Mail, MailScheme};
+use crate::decision::Decider;
 use crate::mail::{self, Encryption, Mailer};
 use crate::server::StartError;
-use crate::server::parts::Parts;
 use crate::sharing::letters::{Letter, Post, Undelivered};
 use crate::sharing::{Limits, PlanBounds, Sharing};
+use crate::store::Store;
 
 /// Sharing, with the bounds that are configured, over the running parts.
-pub(super) fn sharing(config: &Config, parts: &Parts, runtime: &Handle) -> Result<Arc<Sharing>, StartError> {
+pub(super) fn sharing(
+    config: &Config,
+    decider: &Arc<Decider>,
+    store: &Arc<dyn Store>,
+    runtime: &Handle,
+) -> Result<Arc<Sharing>, StartError> {
     let post = config.mail.as_ref().map(post).transpose()?;
-    let (decider, store) = (parts.gateway.decider.clone(), parts.store.clone());
-    Ok(Sharing::with_post(decider, store, runtime.clone(), limits(config), post))
+    Ok(Sharing::with_post(decider.clone(), store.clone(), runtime.clone(), limits(config), post))
 }
 
 fn limits(config: &Config) -> Limits {

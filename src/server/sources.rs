@@ -1,15 +1,12 @@
-//! What identity asks of the store, and what the gateway tells it.
+//! What identity asks of the store.
 
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use moka::sync::Cache;
 use tokio::runtime::Handle;
 
 use crate::decision::Decider;
-use crate::domain::{Change, Revision, Uid};
-use crate::gateway::Removed;
+use crate::domain::{Revision, Uid};
 use crate::identity::{KeySource, Pending, PrincipalSource, SourceError};
 use crate::store::{ApiKey, Store};
 
@@ -80,21 +77,6 @@ impl PrincipalSource for Sources {
             let found = self.decider.pin().signed_out_ms(principal).await;
             found.map_err(|error| SourceError(Box::new(error)))
         })
-    }
-}
-
-impl Removed for Sources {
-    fn removed(&self, uid: Uid) -> BoxFuture<'static, Result<(), ()>> {
-        let store = self.store.clone();
-        // A task of its own: a client that leaves cannot stop it.
-        let removing = self.runtime.spawn(async move {
-            if let Err(error) = store.apply(vec![Change::Remove(uid.clone())], None).await {
-                tracing::error!(%uid, %error, "the upstream removed it, but it could not be forgotten");
-                return Err(());
-            }
-            Ok(())
-        });
-        removing.map(|done| done.unwrap_or(Err(()))).boxed()
     }
 }
 

@@ -4,6 +4,7 @@ use crate::decision::Refused;
 use crate::domain::nouns::NounError;
 use crate::domain::{ChangeError, UidError};
 use crate::store::StoreError;
+use crate::vault::VaultError;
 
 /// Why an operation was not done.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,9 @@ impl From<StoreError> for Failure {
             StoreError::Change(ChangeError::Missing(_)) => Conflict::Missing.into(),
             StoreError::KeyForm { .. } | StoreError::Nul(_) | StoreError::TooLarge { .. } => {
                 Conflict::Invalid(error.to_string()).into()
+            }
+            StoreError::Secret(VaultError::NoKey) => {
+                Conflict::broken("no-secret-key", "no key for secrets is configured here").into()
             }
             error => Self::Store(error),
         }

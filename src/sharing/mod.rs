@@ -14,9 +14,11 @@ pub mod organizations;
 pub mod people;
 pub mod permissions;
 mod reader;
+pub mod reconcile;
 pub mod roles;
 mod search;
 pub mod secret;
+pub mod secrets;
 pub mod set_up;
 
 use std::future::Future;

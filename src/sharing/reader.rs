@@ -28,6 +28,11 @@ impl Reader<'_> {
         Ok(facts.get(uid).map(|entity| Entity::clone(entity)))
     }
 
+    /// Whether the name belongs to an entity, or did once.
+    pub async fn is_used(&self, uid: &Uid) -> Result<bool, Failure> {
+        Ok(self.store.is_used(uid).await?)
+    }
+
     async fn noun<T>(
         &self,
         uid: &Uid,
@@ -185,6 +190,7 @@ impl Reader<'_> {
     /// Checks everything that would be written against the schema.
     pub(super) fn check(&self, changes: &[Change]) -> Result<(), Failure> {
         for change in changes {
+            // A note of our own is no noun of the schema.
             if let Change::Put(entity) | Change::Create(entity) | Change::Renew(entity) = change
                 && !is_note(entity.uid.kind())
             {

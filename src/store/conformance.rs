@@ -2,6 +2,7 @@
 
 mod lists;
 mod search;
+mod secrets;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -45,6 +46,7 @@ pub async fn check(store: &Arc<dyn Store>, seed: u64, steps: u32) -> Outcome {
     conflicts(store).await?;
     texts(store).await?;
     keys(store).await?;
+    secrets::check(store).await?;
     batch(store).await?;
     grants(store).await?;
     circles(store).await?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::{ChangeError, Revision, Uid};
+use crate::vault::VaultError;
 
 /// A failure of the store, or a change that it refuses.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,9 @@ pub enum StoreError {
         /// The limit.
         max: u64,
     },
+    /// A secret cannot be sealed or opened.
+    #[error(transparent)]
+    Secret(#[from] VaultError),
     /// Something stored cannot be read.
     #[error("the store holds {0}, which cannot be read: restore it from a backup")]
     Corrupt(String),

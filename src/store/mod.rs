@@ -10,6 +10,7 @@ mod lease;
 mod postgres;
 mod rows;
 mod search;
+mod secrets;
 mod sql;
 mod sqlite;
 mod write;
@@ -19,7 +20,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Change, Entity, Facts, Revision, Uid};
+use crate::domain::{Change, Entity, Facts, Revision, SecretText, Uid};
+use crate::vault::KeyRing;
 
 pub use error::StoreError;
 pub use feed::Feed;
@@ -120,6 +122,18 @@ pub trait Store: FactSource {
     /// Revokes an API key as of `now_ms`; a key that is revoked stays so since the first time.
     fn revoke_key(&self, id: &str, now_ms: i64) -> Pending<'_, Revision>;
 
+    /// Whether the name belongs to an entity, or to one that was removed.
+    fn is_used<'a>(&'a self, uid: &'a Uid) -> Pending<'a, bool>;
+
+    /// The secret of this name, if the entity has one; opened for whoever asks, and kept nowhere.
+    fn secret<'a>(&'a self, of: &'a Uid, name: &'a str) -> Pending<'a, Option<SecretText>>;
+
+    /// The names of an entity's secrets, in their order.
+    fn secret_names<'a>(&'a self, of: &'a Uid) -> Pending<'a, Vec<String>>;
+
+    /// Seals some secrets anew that are not sealed with the first key: how many; 0 when all are done.
+    fn reseal(&self) -> Pending<'_, u64>;
+
     /// The revision of the newest transaction; also shows that the database answers.
     fn head(&self) -> Pending<'_, Revision>;
 
@@ -148,6 +162,8 @@ pub struct Options {
     pub unique: Vec<(String, String)>,
     /// Entity types that are listed in the order of names, and found by words.
     pub listed: Vec<String>,
+    /// The keys that secrets of entities are sealed with.
+    pub secret_keys: KeyRing,
 }
 
 impl Default for Options {
@@ -162,6 +178,7 @@ impl Default for Options {
             revisions_kept: 100_000,
             unique: vec![("User".to_owned(), "email".to_owned())],
             listed: vec!["Device".to_owned(), "User".to_owned()],
+            secret_keys: KeyRing::default(),
         }
     }
 }

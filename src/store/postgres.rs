@@ -73,6 +73,7 @@ WHERE until_ms < CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - 
         ("entities", include_str!("../../migrations/postgres/0001_entities.sql")),
         ("feed", include_str!("../../migrations/postgres/0002_feed.sql")),
         ("referring", include_str!("../../migrations/postgres/0003_referring.sql")),
+        ("secrets", include_str!("../../migrations/postgres/0004_secrets.sql")),
         ("search", include_str!("../../migrations/postgres/0005_search.sql")),
     ],
     session,

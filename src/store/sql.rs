@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{AnyPool, AssertSqlSafe, Row};
 
-use crate::domain::{Change, Entity, Facts, Revision, Uid};
+use crate::domain::{Change, Entity, Facts, Revision, SecretText, Uid};
 use crate::store::dialect::Dialect;
 use crate::store::lease::{Keeper, Lease, Own};
 use crate::store::rows;
@@ -68,6 +68,10 @@ impl SqlStore {
         let writing = tokio::sync::Mutex::default();
         let core = Arc::new(Core { pool, dialect, feed, options, writing, replica, own, is_shared });
         core.fill().await?;
+        if core.options.replica {
+            // Who serves must be able to open what is kept.
+            core.within(core.check_secret_keys()).await?;
+        }
         let head = core.within(core.head()).await?;
         core.feed.publish(head, []);
         Ok(Self { core, keeper })
@@ -349,6 +353,22 @@ impl Store for SqlStore {
 
     fn revoke_key(&self, id: &str, now_ms: i64) -> Pending<'_, Revision> {
         self.core.write(Work::RevokeKey(id.into(), now_ms))
+    }
+
+    fn is_used<'a>(&'a self, uid: &'a Uid) -> Pending<'a, bool> {
+        Box::pin(self.core.within(self.core.is_used(uid)))
+    }
+
+    fn secret<'a>(&'a self, of: &'a Uid, name: &'a str) -> Pending<'a, Option<SecretText>> {
+        Box::pin(self.core.within(self.core.secret(of, name)))
+    }
+
+    fn secret_names<'a>(&'a self, of: &'a Uid) -> Pending<'a, Vec<String>> {
+        Box::pin(self.core.within(self.core.secret_names(of)))
+    }
+
+    fn reseal(&self) -> Pending<'_, u64> {
+        Box::pin(self.core.within(Arc::clone(&self.core).reseal_batch()))
     }
 
     fn head(&self) -> Pending<'_, Revision> {

@@ -62,6 +62,7 @@ WHERE id <> $1 AND seen < $2 AND until_ms >= CAST(unixepoch('subsec') * 1000 AS 
         ("entities", include_str!("../../migrations/sqlite/0001_entities.sql")),
         ("feed", include_str!("../../migrations/sqlite/0002_feed.sql")),
         ("referring", include_str!("../../migrations/sqlite/0003_referring.sql")),
+        ("secrets", include_str!("../../migrations/sqlite/0004_secrets.sql")),
         ("search", include_str!("../../migrations/sqlite/0005_search.sql")),
     ],
     session,

@@ -9,6 +9,7 @@ use sqlx::{Any, AnyConnection, Row, Transaction};
 use tokio::time::{Instant, sleep};
 
 use crate::domain::{Change, ChangeError, Entity, Revision, Uid};
+use crate::store::secrets::{forget_secret, forget_secrets};
 use crate::store::sql::Core;
 use crate::store::{ApiKey, Pending, StoreError, rows};
 
@@ -142,7 +143,9 @@ impl Core {
         match change {
             Change::Create(_) | Change::Renew(_) if exists => Err(ChangeError::Exists(uid.clone()).into()),
             Change::Put(_) | Change::Create(_) if removed => Err(ChangeError::Reused(uid.clone()).into()),
-            Change::Remove(_) if !exists => Err(ChangeError::Missing(uid.clone()).into()),
+            Change::Remove(_) | Change::Keep { .. } | Change::Forget { .. } if !exists => {
+                Err(ChangeError::Missing(uid.clone()).into())
+            }
             Change::Put(entity) | Change::Create(entity) => self.put(connection, rev, entity, exists).await,
             Change::Renew(entity) => {
                 let unearth = "DELETE FROM tombstone WHERE kind = $1 AND id = $2";
@@ -156,9 +159,22 @@ impl Core {
                     .execute(&mut *connection)
                     .await?;
                 self.unlist(connection, uid).await?;
+                forget_secrets(connection, uid).await?;
                 unlink(connection, uid).await
             }
+            Change::Keep { name, value, .. } => self.keep_secret(connection, uid, name, value).await,
+            Change::Forget { name, .. } => forget_secret(connection, uid, name).await,
         }
+    }
+
+    /// Whether a name is, or was, given out.
+    pub(super) async fn is_used(&self, uid: &Uid) -> Result<bool, StoreError> {
+        if rows::has_nul(uid) {
+            return Ok(false);
+        }
+        let mut connection = self.pool.acquire().await?;
+        let Presence { exists, is_removed } = presence(&mut connection, uid).await?;
+        Ok(exists || is_removed)
     }
 
     async fn put(
@@ -218,10 +234,10 @@ impl Core {
     }
 }
 
-type Query = sqlx::query::Query<'static, Any, sqlx::any::AnyArguments>;
+pub(super) type Query = sqlx::query::Query<'static, Any, sqlx::any::AnyArguments>;
 
 /// A statement whose first two parameters are type and id.
-fn named(text: &'static str, uid: &Uid) -> Query {
+pub(super) fn named(text: &'static str, uid: &Uid) -> Query {
     sqlx::query(text).bind(uid.kind().to_owned()).bind(uid.id().to_owned())
 }
 

@@ -19,6 +19,8 @@ mod architecture;
 mod attacks;
 /// The OpenID Authorization API as its certification scenario asks for it, and where it is silent.
 mod authzen;
+/// Blynk's two HTTP APIs behind the gateway.
+mod blynk;
 /// The program as people and scripts run it.
 mod cli;
 /// Cached decisions are those of the newest facts, whatever happens at the same time.
@@ -49,6 +51,8 @@ mod records;
 mod reload;
 /// Route maps proposed from descriptions of APIs.
 mod routes_import;
+/// Secrets of devices: sealed, injected, and seen by nobody.
+mod secrets;
 /// The sharing API: each operation allowed, refused, hidden, in conflict; the seed documents' examples.
 mod sharing;
 /// Sockets and event streams, which outlive the decision that opened them.

@@ -9,6 +9,7 @@ use serde_json::Map;
 use sqlx::Connection;
 use tempfile::TempDir;
 
+use crate::secrets::keys;
 use crate::support::postgres::Cluster;
 
 fn uid(id: &str) -> Uid {
@@ -44,7 +45,7 @@ fn sqlite_file() -> (TempDir, String) {
 }
 
 async fn conforms(url: &str, options: Options, seed: u64, steps: u32) {
-    let store = open(url, options).await.unwrap();
+    let store = open(url, Options { secret_keys: keys(&[1]), ..options }).await.unwrap();
     if let Err(breach) = conformance::check(&store, seed, steps).await {
         panic!("{breach}: {breach:?}");
     }

@@ -10,8 +10,10 @@ mod keys;
 mod me;
 mod organizations;
 mod outgoing;
+mod reconciliations;
 mod roles;
 mod search;
+mod secrets;
 mod switched;
 mod users;
 
@@ -35,4 +37,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
         .merge(search::routes())
         .merge(grants::routes())
         .merge(keys::routes())
+        .merge(secrets::routes())
+        .merge(reconciliations::routes())
 }

@@ -30,7 +30,7 @@ pub const SENT: &str = "SentInvitations";
 /// Whether entities of this type are notes of the program's own: no policy sees one, and no file holds one.
 #[must_use]
 pub fn is_note(kind: &str) -> bool {
-    [KEPT_ANSWER, LETTER, SENT].contains(&kind)
+    [KEPT_ANSWER, LETTER, RECONCILIATION, SENT].contains(&kind)
 }
 
 /// An entity that is not what its type says.
@@ -48,6 +48,9 @@ pub struct NounError {
 pub fn reference(uid: &Uid) -> Json {
     json!({ "__entity": { "type": uid.kind(), "id": uid.id() } })
 }
+
+/// The type of notes of what an upstream was asked to make or remove; no schema declares it either.
+pub const RECONCILIATION: &str = "Reconciliation";
 
 fn blank(uid: Uid) -> Entity {
     Entity { uid, attrs: Map::new(), parents: [].into(), tags: Map::new() }

@@ -3,6 +3,7 @@
 use http::Method;
 
 use crate::config::{Origin, Place, RouteConfig};
+use crate::domain::nouns::Organization;
 use crate::finding::Finding;
 use crate::gateway::route::pattern::Segment;
 use crate::gateway::route::{IdSource, Injection, Route};
@@ -31,8 +32,13 @@ fn public(config: &RouteConfig, route: &Route) -> Complaint {
     }
     let decided = config.action.is_some() || config.resource.is_some() || config.filter.is_some();
     let effects = config.creates.is_some() || config.removes || config.per_item || !config.message.is_empty();
-    if decided || effects || !config.context.is_empty() {
-        return complain(route, "is public and decided", "leave out `public`, or all but `match` and `when`");
+    let changed = !config.drop.is_empty() || !config.refuse.is_empty() || !config.redact.is_empty();
+    if decided || effects || changed || !config.context.is_empty() {
+        return complain(
+            route,
+            "is public and decided",
+            "leave out `public`, or all but `match`, `when` and `inject`",
+        );
     }
     if matches!(route.pattern.segments().first(), Some(Segment::Param(_))) {
         return complain(route, "makes any first segment public", "name the public paths one by one");
@@ -77,6 +83,15 @@ fn effects(config: &RouteConfig, route: &Route) -> Complaint {
     if (config.creates.is_some() || config.removes) && !ruled {
         return complain(route, "changes the store undecided", "add `action` and `resource`");
     }
+    let resources = route.rule().map_or(&[][..], |rule| &rule.resources);
+    let single = matches!(resources, [one] if !one.id.has_each() && *one.kind == *Organization::KIND);
+    if config.creates.is_some() && ruled && !single {
+        return complain(
+            route,
+            "creates a device in no single organization",
+            "give it one `Organization` as resource",
+        );
+    }
     let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(route.method());
     if (config.creates.is_some() || config.removes) && reads {
         return complain(route, "changes the store by a request that only reads", "use POST, PUT or DELETE");
@@ -90,12 +105,15 @@ fn effects(config: &RouteConfig, route: &Route) -> Complaint {
     None
 }
 
-fn injected(_: &RouteConfig, route: &Route) -> Complaint {
+fn injected(config: &RouteConfig, route: &Route) -> Complaint {
     let secret = route.inject().iter().any(|(_, what)| matches!(what, Injection::DeviceSecret(_)));
     let resources = route.rule().map_or(&[][..], |rule| &rule.resources);
     let single = matches!(resources, [one] if !one.id.has_each());
     if secret && !single {
         return complain(route, "injects the secret of no single device", "give it exactly one resource");
+    }
+    if secret && !config.message.is_empty() {
+        return complain(route, "injects a secret into a socket", "inject it where the answer can be read");
     }
     let read = |place: &Place| {
         route.sources().any(|source| match (source, place) {

@@ -9,14 +9,16 @@ use toml::Spanned;
 
 use crate::config::read::{is_entity_type, is_identifier};
 use crate::config::{
-    FilterConfig, MessageConfig, OneOrMany, Origin, Place, ResourceConfig, RouteConfig, Secret, Text,
-    WhenConfig,
+    CreatesConfig, FilterConfig, MessageConfig, OneOrMany, Origin, Place, ResourceConfig, RouteConfig,
+    Secret, Text, WhenConfig,
 };
 use crate::domain::ActionName;
+use crate::domain::SecretText;
+use crate::domain::nouns::Device;
 use crate::finding::Finding;
 use crate::gateway::route::{
-    Condition, IdSource, Injection, ListFilter, MessageRule, MessageRules, Pattern, Pointer, Route, Rule,
-    Target, Vocabulary,
+    Condition, Creates, IdSource, Injection, ListFilter, MessageRule, MessageRules, Pattern, Pointer,
+    Redaction, Route, Rule, Target, Vocabulary,
 };
 
 /// Compiles each route; `None` stands for one with findings.
@@ -74,6 +76,9 @@ impl Compiler<'_> {
             removes: config.removes,
             per_item: config.per_item,
             inject: config.inject.iter().filter_map(|(place, value)| self.injection(place, value)).collect(),
+            drop: config.drop.iter().filter_map(|source| self.dropped(source)).collect(),
+            refuse: config.refuse.iter().filter_map(|source| self.refused(source)).collect(),
+            redact: config.redact.iter().filter_map(|pointer| self.redacted(pointer)).collect(),
             rule,
             messages,
         }
@@ -175,15 +180,48 @@ impl Compiler<'_> {
         Some(Target { kind, id: self.request_source(&config.id)? })
     }
 
-    fn creates(&mut self, config: &ResourceConfig) -> Option<Target> {
-        let kind = self.kind(&config.kind);
+    fn creates(&mut self, config: &CreatesConfig) -> Option<Creates> {
+        self.kind(&config.kind);
+        if config.kind.get_ref() != Device::KIND {
+            let message = format!("`{}` cannot be registered", config.kind.get_ref());
+            self.fail(config.kind.span(), message, "write `type = \"Device\"`");
+        }
+        let (name, template) = (self.told(config.name.as_ref()), self.told(config.template.as_ref()));
         let id = self.source(&config.id)?;
         if id.has_each() || !matches!(id, IdSource::Response(_) | IdSource::Path { .. }) {
             let help = "write `response:/pointer` or `path:NAME`";
             self.fail(config.id.span(), format!("`{id}` does not say what was created"), help);
             return None;
         }
-        Some(Target { kind, id })
+        let secrets = config.secrets.iter().filter_map(|(name, source)| self.made_secret(name, source));
+        Some(Creates { id, name, template, secrets: secrets.collect() })
+    }
+
+    fn made_secret(&mut self, name: &Text, text: &Text) -> Option<(Arc<str>, Pointer)> {
+        match self.source(text)? {
+            IdSource::Response(pointer) if SecretText::is_name(name.get_ref()) && !pointer.has_each() => {
+                Some((name.get_ref().as_str().into(), pointer))
+            }
+            _ => {
+                let message = format!("`{}` does not say where a secret is", text.get_ref());
+                self.fail(text.span(), message, "write `NAME = \"response:/pointer\"`");
+                None
+            }
+        }
+    }
+
+    fn told(&mut self, text: Option<&Text>) -> Option<IdSource> {
+        let text = text?;
+        let source = self.source(text)?;
+        if source.has_each() || matches!(source, IdSource::Principal(_)) {
+            self.fail(
+                text.span(),
+                format!("`{source}` is not one text"),
+                "write `body:/name` or `response:/name`",
+            );
+            return None;
+        }
+        Some(source)
     }
 
     fn attribute(&mut self, name: &Text, source: &Text) -> Option<(Box<str>, IdSource)> {
@@ -227,6 +265,38 @@ impl Compiler<'_> {
         }
     }
 
+    fn dropped(&mut self, text: &Text) -> Option<Box<str>> {
+        match self.source(text)? {
+            IdSource::Query(name) => Some(name),
+            other => {
+                let message = format!("`{other}` cannot be dropped");
+                self.fail(text.span(), message, "write `query:NAME`");
+                None
+            }
+        }
+    }
+
+    fn refused(&mut self, text: &Text) -> Option<IdSource> {
+        match self.single_source(text)? {
+            source @ (IdSource::Query(_) | IdSource::Body(_)) => Some(source),
+            other => {
+                let message = format!("`{other}` cannot be refused");
+                self.fail(text.span(), message, "write `query:NAME` or `body:/pointer`");
+                None
+            }
+        }
+    }
+
+    fn redacted(&mut self, text: &Text) -> Option<Redaction> {
+        let read = Redaction::parse(text.get_ref());
+        if read.is_none() {
+            let message = format!("`{}` is not a JSON pointer", text.get_ref());
+            let help = "write one such as `/token`, `/items/*/ip` or `/items/*(name=Owner)/value`";
+            self.fail(text.span(), message, help);
+        }
+        read
+    }
+
     fn filter(&mut self, config: &FilterConfig) -> Option<ListFilter> {
         let (action, kind) = (self.action(&config.action), self.kind(&config.kind));
         let (items, id) = (self.pointer(&config.items), self.pointer(&config.id));
@@ -260,7 +330,7 @@ impl Compiler<'_> {
         };
         let text = value.get_ref().reveal();
         let injection = match text.strip_prefix("secret:") {
-            Some(name) if is_identifier(name) => Injection::DeviceSecret(name.into()),
+            Some(name) if SecretText::is_name(name) => Injection::DeviceSecret(name.into()),
             Some(_) => {
                 self.fail(
                     value.span(),

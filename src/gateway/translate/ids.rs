@@ -98,15 +98,30 @@ fn refuse_override(key: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Refuses parameters, form fields and members of the body whose name is the gateway's own.
+pub(super) fn refuse_names(
+    target: &Target,
+    payload: &Payload,
+    is_own: &dyn Fn(&str) -> bool,
+) -> Result<(), Refusal> {
+    let members = payload.json().and_then(Json::as_object).into_iter().flat_map(|it| it.keys());
+    let mut given = target.query().iter().chain(payload.form()).map(|pair| &pair.key).chain(members);
+    match given.find(|name| is_own(name)) {
+        Some(name) => Err(Refusal::Malformed(format!("only the gateway says `{name}`"))),
+        None => Ok(()),
+    }
+}
+
 fn other_id() -> Refusal {
     Refusal::Malformed("the request names another resource than its route reads".to_owned())
 }
 
-/// Adds what the route injects.
+/// Adds the fixed values that the route injects.
 pub(super) fn inject(route: &Route, headers: &mut HeaderMap, further: &mut Vec<Pair>) -> Result<(), Refusal> {
     for (place, injection) in route.inject() {
         let Injection::Fixed(secret) = injection else {
-            return Err(Refusal::Unavailable("the device's secret"));
+            // A secret is read once the request is permitted.
+            continue;
         };
         match place {
             Place::Header(name) => {

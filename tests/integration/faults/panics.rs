@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 
 use cedargate::audit::{Log, LogOptions, Sink};
 use cedargate::decision::{Decider, Limits};
-use cedargate::domain::{Facts, Uid};
+use cedargate::domain::{Facts, SecretText, Uid};
 use cedargate::gateway::admission::Admission;
+use cedargate::gateway::effects::{Effects, Intent, Newcomer};
 use cedargate::gateway::forward::{HostName, Upstream, UpstreamSettings};
 use cedargate::gateway::head::{FieldRules, Forwarded, HeadLimits};
+use cedargate::gateway::refusal::Refusal;
+use cedargate::gateway::secrets::Secrets;
 use cedargate::gateway::translate::{BodyLimits, Switch};
-use cedargate::gateway::{Gateway, Removed, Worker};
+use cedargate::gateway::{Gateway, Worker};
 use cedargate::identity::{Authenticator, KeySource, KeyText, Options, Pending as Soon, Sources};
 use cedargate::server::listen::{self, ConnectionLimits};
 use cedargate::server::{self, Loaded};
@@ -52,10 +55,30 @@ impl FactSource for Trapped {
 
 struct Forgetful(Arc<Traps>);
 
-impl Removed for Forgetful {
-    fn removed(&self, _: Uid) -> BoxFuture<'static, Result<(), ()>> {
+type Settled = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+impl Effects for Forgetful {
+    fn begin(&self, _: Intent) -> BoxFuture<'static, Result<Uid, Refusal>> {
+        Box::pin(async { Ok(Uid::new("Note", "1").unwrap()) })
+    }
+
+    fn settle(&self, _: Uid, _: Intent) -> BoxFuture<'static, Settled> {
         spring(&self.0.removed);
         Box::pin(async { Ok(()) })
+    }
+
+    fn withdraw(&self, _: Uid) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
+
+    fn leave(&self, _: Uid, _: &'static str, _: Option<Newcomer>) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
+}
+
+impl Secrets for Forgetful {
+    fn secret(&self, _: Uid, _: Arc<str>) -> BoxFuture<'static, Result<Option<SecretText>, Refusal>> {
+        Box::pin(async { Ok(None) })
     }
 }
 
@@ -133,7 +156,8 @@ fn gateway(traps: &Arc<Traps>, lines: &Arc<Mutex<Vec<u8>>>, runtime: &tokio::run
         list_items_max: 10,
         sockets: Arc::new(tokio::sync::Semaphore::new(1)),
         message_bytes_max: 1 << 20,
-        removed: Arc::new(Forgetful(traps.clone())),
+        effects: Arc::new(Forgetful(traps.clone())),
+        secrets: Arc::new(Forgetful(traps.clone())),
     }
 }
 

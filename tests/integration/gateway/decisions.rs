@@ -261,24 +261,3 @@ fn a_device_that_the_upstream_keeps_is_kept() {
     assert_eq!(gate.ask("wife", "DELETE /devices/lamp").status, 409);
     assert!(gate.knows("Device", "lamp"));
 }
-
-#[test]
-fn what_cannot_be_served_yet_is_refused_before_it_is_decided() {
-    let upstream = Recorder::start(|_| Answer::status(201));
-    let routes = r#"
-[[route]]
-match = "POST /devices"
-action = "provision"
-resource = { type = "Organization", id = "principal.organization" }
-creates = { type = "Device", id = "response:/id" }
-[[route]]
-match = "GET /devices/{device}"
-action = "view"
-resource = { type = "Device", id = "path:device" }
-inject = { "query:token" = "secret:upstream_token" }
-"#;
-    let gate = Gate::start_with(&upstream.url(), Setup { routes, ..Setup::default() });
-    assert_eq!(gate.send("husband", "POST /devices", &json!({ "name": "lamp" })).status, 503);
-    assert_eq!(gate.ask("wife", "GET /devices/lamp").status, 503);
-    assert_eq!(upstream.count(), 0);
-}

@@ -8,8 +8,12 @@ mod changes;
 mod connections;
 /// Who may do what, and what everybody else is told.
 mod decisions;
+/// A 2xx that makes or removes a device, and what may come between it and the store.
+mod effects;
 /// Which header fields travel, which do not, and what the gateway adds.
 mod fields;
+/// What of an answer is not shown.
+mod redaction;
 
 use serde_json::json;
 

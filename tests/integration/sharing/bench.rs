@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::pack;
+use crate::secrets::keys;
 
 /// The operator, as a caller.
 pub(crate) const OPERATOR: &str = "operator";
@@ -82,7 +83,7 @@ impl Bench {
         limits: sharing::Limits,
         places: usize,
     ) -> Self {
-        let store = open(url, Options { replica: true, ..Options::default() }).await.unwrap();
+        let store = open(url, Options { replica: true, secret_keys: keys(&[1]), ..Options::default() }).await.unwrap();
         if store.page(None, None, 1).await.unwrap().is_empty() {
             let world = pack::world(&snapshot, "family");
             let changes = world.entities().map(|it| Change::Put(it.as_ref().clone())).collect();

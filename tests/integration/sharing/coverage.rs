@@ -93,6 +93,12 @@ fn of_devices() -> Vec<Route> {
         ("DELETE", "/devices/{id}", "garage", Value::Null, 404),
         ("POST", "/devices/{id}/transfer", "garage", json!({ "email": "cabin-dad@example.com" }), 404),
         ("DELETE", "/devices/{id}/owner", "garage", Value::Null, 404),
+        ("GET", "/reconciliations", "", Value::Null, 403),
+        ("POST", "/reconciliations/{id}/finish", "nothing", json!({}), 403),
+        ("DELETE", "/reconciliations/{id}", "nothing", Value::Null, 403),
+        ("GET", "/devices/{id}/secrets", "garage", Value::Null, 404),
+        ("PUT", "/devices/{id}/secrets/{name}", "garage", json!({ "value": "mine" }), 404),
+        ("DELETE", "/devices/{id}/secrets/{name}", "garage", Value::Null, 404),
         ("POST", "/keys", "", json!({ "name": "mine", "principal": "User::wife" }), 404),
         ("GET", "/keys", "?principal=User::wife", Value::Null, 404),
         ("DELETE", "/keys/{id}", "nothing?principal=User::wife", Value::Null, 404),
@@ -103,6 +109,7 @@ fn of_devices() -> Vec<Route> {
 fn stranger(pattern: &str) -> u16 {
     match pattern {
         "/setup" => 403,
+        _ if pattern.starts_with("/reconciliations") => 403,
         "/invitations/accept" => 404,
         _ => 401,
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use cedargate::domain::{Change, Uid};
+use cedargate::domain::{Change, SecretText, Uid};
 use cedargate::identity::KeyText;
 use cedargate::policy::PolicySnapshot;
 use cedargate::server::{self, Running, StartError};
@@ -19,6 +19,7 @@ use super::wire::{Reply, Wire};
 use crate::identity::issuer::{Pair, now};
 
 const ISSUER: &str = "https://id.example.org";
+const OPERATOR: &str = "the-operators-own-token";
 
 /// How a gateway differs from the usual one; each text is what its table holds.
 pub(crate) struct Setup<'a> {
@@ -224,6 +225,31 @@ impl Gate {
         self.raw(line, &format!("{line} HTTP/1.1\r\nHost: {}\r\n{fields}\r\n", self.address))
     }
 
+    /// What the operator gets on the control listener; a null body is none.
+    pub(crate) fn operate(&self, line: &str, body: &Json) -> Reply {
+        let address = self.running().control;
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let request = format!(
+            "{line} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {OPERATOR}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        Wire::connect(address).send(request).reply(false)
+    }
+
+    /// What is left to the operator.
+    pub(crate) fn unsettled(&self) -> Vec<Json> {
+        let list = self.operate("GET /api/v1/reconciliations", &Json::Null).json();
+        list["items"].as_array().expect("a list").clone()
+    }
+
+    /// Keeps a secret of a device.
+    pub(crate) fn keep(&self, device: &str, name: &str, value: &str) {
+        let of = Uid::new("Device", device).expect("a name");
+        let value = SecretText::new(value.to_owned()).expect("a secret");
+        self.apply(vec![Change::Keep { of, name: name.into(), value }]);
+    }
+
     fn raw(&self, line: &str, request: &str) -> Reply {
         self.connect().send(request).reply(line.starts_with("HEAD "))
     }
@@ -343,18 +369,22 @@ fn copy(from: &Path, to: &Path) -> PathBuf {
 fn config(upstream: &str, setup: &Setup<'_>, policies: &Path) -> String {
     let mut text = String::new();
     let records = if setup.records.contains("path =") { "" } else { "path = \"records.jsonl\"\n" };
+    let keys = match setup.tables.contains("[secrets]") {
+        true => String::new(),
+        false => format!("[secrets]\nkeys = [\"{}\"]\n", crate::secrets::key(1)),
+    };
     let threads = if setup.gateway.contains("workers =") { "" } else { "workers = 1\n" };
     write!(
         text,
         "[gateway]\nlisten = \"127.0.0.1:0\"\n{threads}{}\n\
-         [control]\nlisten = \"127.0.0.1:0\"\n\
+         [control]\nlisten = \"127.0.0.1:0\"\noperator_token = \"{OPERATOR}\"\n\
          [upstream]\nurl = \"{upstream}\"\n{}\n\
          [policies]\ndir = \"{}\"\n\
          [entities]\ndir = \"entities\"\n\
          [store]\n{}\n\
          [records]\n{records}{}\n\
          [[authentication.jwt]]\nissuer = \"{ISSUER}\"\naudience = \"device-api\"\njwks_file = \"jwks.json\"\n\
-         {}\n{}\n",
+         {keys}{}\n{}\n",
         setup.gateway,
         setup.upstream,
         policies.display(),

@@ -1,6 +1,7 @@
 //! Device APIs to put behind the gateway: [`Things`], which is real, and [`Recorder`], which obeys the test.
 
 mod answer;
+pub(crate) mod blynk;
 mod by_hand;
 mod recorder;
 mod things;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use cedargate::domain::nouns::named;
-use cedargate::domain::{Change, Entity, Facts, Revision, Uid, World};
+use cedargate::domain::{Change, Entity, Facts, Revision, SecretText, Uid, World};
 use cedargate::store::{ApiKey, FactSource, Feed, Pending, Place, Store, StoreError};
 
 pub(super) struct Ram {
@@ -144,6 +144,23 @@ impl Store for Ram {
         let fits = |it: &&Arc<Entity>| it.uid.kind() == kind && refers(it, label, to);
         let count = held.0.entities().filter(fits).count();
         soon(Ok(u32::try_from(count).unwrap_or(max).min(max)))
+    }
+
+    fn is_used<'a>(&'a self, uid: &'a Uid) -> Pending<'a, bool> {
+        let held = self.world();
+        soon(Ok(held.0.is_removed(uid) || held.0.entities().any(|it| it.uid == *uid)))
+    }
+
+    fn secret<'a>(&'a self, _: &'a Uid, _: &'a str) -> Pending<'a, Option<SecretText>> {
+        soon(Ok(None))
+    }
+
+    fn secret_names<'a>(&'a self, _: &'a Uid) -> Pending<'a, Vec<String>> {
+        soon(Ok(Vec::new()))
+    }
+
+    fn reseal(&self) -> Pending<'static, u64> {
+        soon(Ok(0))
     }
 
     fn is_removed<'a>(&'a self, uid: &'a Uid) -> Pending<'a, bool> {
