@@ -131,7 +131,9 @@ fn parse_query(query: &str) -> Result<Vec<Pair>, Refusal> {
     Ok(pairs)
 }
 
-/// Decodes percent-triplets once; `+` stays a plus sign, and control characters are refused.
+/// Decodes percent-triplets once and `+` as the space that forms write so; control characters are refused.
+///
+/// Upstreams differ in what a bare `+` is, so it is never written again: a space is `%20`, a plus sign `%2B`.
 fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -142,6 +144,7 @@ fn decode(text: &str) -> Option<String> {
                 let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
                 bytes.push(high * 16 + low);
             }
+            b'+' => bytes.push(b' '),
             b';' | b'#' | b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}' => return None,
             0x21..=0x7e => bytes.push(byte),
             _ => return None,
@@ -155,7 +158,7 @@ fn decode(text: &str) -> Option<String> {
 pub(super) fn encode(text: &str, out: &mut String) {
     use std::fmt::Write as _;
     for byte in text.bytes() {
-        let plain = byte.is_ascii_alphanumeric() || b"-._~:@,/!$'()*+?[]".contains(&byte);
+        let plain = byte.is_ascii_alphanumeric() || b"-._~:@,/!$'()*?[]".contains(&byte);
         if plain {
             out.push(char::from(byte));
         } else {
@@ -215,6 +218,16 @@ mod tests {
         {
             assert_eq!(written("/a", Some(query)), None, "{query}");
         }
+    }
+
+    #[test]
+    fn a_plus_sign_has_one_reading_upstream() {
+        for (sent, expected) in
+            [("q=front+door", "q=front%20door"), ("q=a%2Bb", "q=a%2Bb"), ("a+b=1", "a%20b=1")]
+        {
+            assert_eq!(written("/a", Some(sent)), Some(format!("/a?{expected}")));
+        }
+        assert_eq!(written("/a", Some("a+b=1&a%20b=2")), None);
     }
 
     #[test]
