@@ -15,8 +15,8 @@ use crate::control::api::form::{MeBody, Refusals};
 use crate::control::api::incoming::query_of;
 use crate::control::api::outgoing::broken;
 use crate::control::{Control, ControlError};
-use crate::domain::Uid;
 use crate::domain::nouns::{Organization, Role, User};
+use crate::domain::{Uid, UidError};
 use crate::sharing::{Conflict, organizations, people, roles};
 
 /// The route.
@@ -30,6 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
 #[into_params(parameter_in = Query)]
 struct HereForm {
     /// What the actions are about, as `Type::id`; the own organization unless stated.
+    #[param(pattern = "^.+::.+$")]
     resource: Option<String>,
 }
 
@@ -41,6 +42,8 @@ async fn me(
     headers: HeaderMap,
 ) -> Result<Json<Value>, ControlError> {
     let form: HereForm = query_of(&uri)?;
+    let malformed = |error: UidError| ControlError::Malformed(error.to_string());
+    let stated = form.resource.as_deref().map(Uid::parse).transpose().map_err(malformed)?;
     let Some(actor) = control.reader(&headers).await? else {
         return Ok(Json(json!({ "principal": null, "actions": [] })));
     };
@@ -50,10 +53,7 @@ async fn me(
     let organization = sharing.read(None, "view_organization", &user.organization).await?;
     let organization = Organization::read(&organization).map_err(broken)?;
     let role = Role::read(&sharing.read(None, "view_role", &user.role).await?).map_err(broken)?;
-    let resource = match form.resource.as_deref().map(Uid::parse) {
-        None => user.organization.clone(),
-        Some(parsed) => parsed.map_err(|error| ControlError::Malformed(error.to_string()))?,
-    };
+    let resource = stated.unwrap_or_else(|| user.organization.clone());
     let actions = control.actions(&actor, &resource).await?;
     Ok(Json(json!({
         "principal": actor.to_string(),

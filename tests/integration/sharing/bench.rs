@@ -209,7 +209,18 @@ fn control(
     Control {
         decider: decider.clone(),
         sharing: Some(Sharing::new(decider.clone(), store.clone(), Handle::current(), limits)),
-        probe: Arc::new(|| Box::pin(async { Readiness::default() })),
+        probe: Arc::new(|| {
+            let store_revision = Some(1);
+            let well = Readiness {
+                store_ok: true,
+                store_revision,
+                policies_ok: true,
+                policy_error: None,
+                keys_ok: true,
+                records_ok: true,
+            };
+            Box::pin(async { well })
+        }),
         metrics: Arc::new(String::new),
         authenticate: Arc::new(move |headers| {
             let bearer = headers.get("authorization").map(|it| it.to_str().unwrap().to_owned());
