@@ -1,8 +1,8 @@
 //! Policy and schema files as read from a folder.
 
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
 use crate::finding::Finding;
 
@@ -26,6 +26,15 @@ impl Source {
     }
 }
 
+/// The files of a folder with one of these extensions, in the order of their names.
+pub fn files(dir: &Path, extensions: &[&str]) -> io::Result<Vec<PathBuf>> {
+    let paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path()));
+    let mut found = paths.collect::<io::Result<Vec<_>>>()?;
+    found.retain(|path| path.extension().is_some_and(|it| extensions.iter().any(|wanted| it == *wanted)));
+    found.sort();
+    Ok(found)
+}
+
 /// Reads every `*.cedarschema` and `*.cedar` of a folder, in the order of their names.
 pub fn read_dir(dir: &Path) -> Result<Vec<Source>, Vec<Finding>> {
     let unreadable = |error: &std::io::Error| {
@@ -34,16 +43,9 @@ pub fn read_dir(dir: &Path) -> Result<Vec<Source>, Vec<Finding>> {
                 .with_help("set `policies.dir` to a folder with *.cedarschema and *.cedar files"),
         ]
     };
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(dir).map_err(|error| unreadable(&error))? {
-        let path = entry.map_err(|error| unreadable(&error))?.path();
-        let wanted = path.extension().is_some_and(|it| it == "cedar" || it == "cedarschema");
-        // Claims describe what must never be allowed; they are proven, not enforced.
-        if wanted && path.file_name().is_none_or(|name| name != "claims.cedar") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
+    let mut paths = files(dir, &["cedar", "cedarschema"]).map_err(|error| unreadable(&error))?;
+    // Claims describe what must never be allowed; they are proven, not enforced.
+    paths.retain(|path| path.file_name().is_none_or(|name| name != "claims.cedar"));
     paths
         .iter()
         .map(|path| {
