@@ -6,6 +6,7 @@ mod devices;
 mod grants;
 mod invitations;
 mod keys;
+mod on_postgres;
 mod openapi;
 mod organizations;
 mod people;
