@@ -205,10 +205,5 @@ impl Report {
 
 /// The files of a folder with this extension, in the order of their names; none without the folder.
 pub(super) fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut found: Vec<PathBuf> =
-        paths.filter(|path| path.extension().is_some_and(|it| it == extension)).collect();
-    found.sort();
-    found
+    crate::policy::files(dir, &[extension]).unwrap_or_default()
 }

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use crate::cli::{Answer, Failure, Outcome, chain};
+use crate::cli::{Answer, Failure, Outcome};
+use crate::finding::chain;
 use crate::server::{RunError, run_demo};
 use crate::telemetry;
 

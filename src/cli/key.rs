@@ -83,6 +83,9 @@ fn create(args: &Create) -> Outcome {
         let message = format!("a name has at most {NAME_BYTES_MAX} bytes and no control characters");
         return Err(Failure::Message(message));
     }
+    if !principal.is_tellable() {
+        return Err(Failure::Message("the id has control characters: no key can speak for it".to_owned()));
+    }
     let created_ms = now_ms();
     let expires_ms = args.expires.as_deref().map(|text| end(created_ms, text)).transpose()?;
     let text = KeyText::random().map_err(|error| Failure::Message(format!("no random key: {error}")))?;

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::domain::UidError;
-use crate::finding::Finding;
+use crate::finding::{Finding, chain};
 use crate::store::StoreError;
 
 pub use check::{Report, inspect};
@@ -162,16 +162,4 @@ fn complain(failure: &Failure) {
         Failure::Findings(findings) => print::findings(&mut err, findings, io::stderr().is_terminal()),
         failure => writeln!(err, "cedargate: {}", print::Harmless(&failure.to_string())),
     };
-}
-
-/// An error and all its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -3,7 +3,8 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use crate::cli::{Answer, Failure, Outcome, chain, print};
+use crate::cli::{Answer, Failure, Outcome, print};
+use crate::finding::chain;
 use crate::server::{RunError, run_serve};
 use crate::telemetry;
 

@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod caller;
+mod document;
 mod error;
 mod health;
 mod rim;
@@ -27,7 +28,7 @@ use crate::sharing::Sharing;
 
 pub use api::SwitchNames;
 pub use caller::OperatorToken;
-use caller::Security;
+use document::Document;
 pub use error::ControlError;
 pub use health::Readiness;
 use rim::Rim;
@@ -146,19 +147,6 @@ pub struct AskedRecord {
     pub latency_us: u64,
 }
 
-/// The head of the OpenAPI document; its paths come from the handlers.
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "Cedargate control API"),
-    modifiers(&Security),
-    tags(
-        (name = "health", description = "Whether the process can serve"),
-        (name = "access", description = "OpenID AuthZEN Authorization API 1.0"),
-        (name = "sharing", description = "Organizations, roles, people, invitations, devices and keys"),
-    )
-)]
-struct Document;
-
 impl Control {
     /// The routes of the control listener, ready to be served.
     pub fn router(self) -> Router {
@@ -169,7 +157,8 @@ impl Control {
             .routes(routes!(health::metrics))
             .merge(access::routes());
         let routes = if self.sharing.is_some() { routes.merge(api::routes()) } else { routes };
-        let (router, document) = routes.split_for_parts();
+        let (router, mut document) = routes.split_for_parts();
+        document::headers(&mut document);
         let document: Arc<str> = document.to_json().unwrap_or_default().into();
         let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         router

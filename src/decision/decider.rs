@@ -9,9 +9,9 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use crate::decision::cache::{self, Stamped, Tables};
-use crate::decision::{Ask, Decision, Exempt, Permitted, Refused, is_unauthenticated};
+use crate::decision::{Ask, Decision, Exempt, Permitted, Refused};
 use crate::domain::{Facts, Query, Revision, Uid};
-use crate::policy::{Closure, PolicySnapshot, Verdict};
+use crate::policy::{Closure, Denial, PolicySnapshot, Verdict};
 use crate::store::FactSource;
 
 /// Bounds of a decider.
@@ -304,12 +304,10 @@ impl Session {
 
     /// Chooses between 401, 403 and 404: may the principal know that the resource exists?
     async fn refuse(&self, query: &Query, decision: Decision) -> Refused {
-        if is_unauthenticated(&decision.verdict, &query.principal) {
-            return Refused::Unauthenticated(decision);
-        }
-        let seeing = match self.policies.snapshot.visibility(query.resource.kind()) {
-            Some(action) if action != query.action => query.with_action(action),
-            _ => return Refused::Hidden(decision),
+        let seeing = match self.policies.snapshot.denial(query, &decision.verdict) {
+            Denial::Unauthenticated => return Refused::Unauthenticated(decision),
+            Denial::Hidden => return Refused::Hidden(decision),
+            Denial::IfSeen(seeing) => seeing,
         };
         match self.answers(std::slice::from_ref(&seeing)).await {
             Err(refused) => refused,

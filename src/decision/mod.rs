@@ -9,7 +9,7 @@ mod watch;
 
 use std::sync::Arc;
 
-use crate::domain::{Query, Revision, Uid};
+use crate::domain::{Query, Revision};
 use crate::policy::Verdict;
 use crate::store::StoreError;
 
@@ -149,9 +149,4 @@ impl Refused {
             Self::Nothing | Self::Unfit(_) | Self::Store(_) | Self::Late => None,
         }
     }
-}
-
-/// Whether the refusal concerns the principal itself rather than what it asked for.
-fn is_unauthenticated(verdict: &Verdict, principal: &Uid) -> bool {
-    verdict.missing.as_ref() == Some(principal) || verdict.refuse.as_deref() == Some("unauthenticated")
 }

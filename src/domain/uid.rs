@@ -52,6 +52,12 @@ impl Uid {
         Self { kind: Self::GRANT.into(), id: id.into() }
     }
 
+    /// Whether the id can be told in a header: a control character could end it.
+    #[must_use]
+    pub fn is_tellable(&self) -> bool {
+        !self.id.chars().any(char::is_control)
+    }
+
     /// Reads `Type::id` or `Ns::Type::"id"` as a person types it on a command line.
     ///
     /// Without quotes the id begins after the first `::`; a type in a namespace needs the quotes.

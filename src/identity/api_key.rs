@@ -61,6 +61,9 @@ pub(super) async fn verify(
         let revoked = key.revoked_ms.is_some();
         return Err(if revoked { Reason::ApiKeyRevoked } else { Reason::ApiKeyExpired }.into());
     }
+    if !key.principal.is_tellable() {
+        return Err(Reason::ApiKeyPrincipal.into());
+    }
     let expires_at = key.expires_ms.and_then(|end| u64::try_from(end / 1000).ok());
     let issued_at = u64::try_from(key.created_ms / 1000).ok();
     Ok(Arc::new(Principal { uid: key.principal, method: Method::ApiKey, email: None, issued_at, expires_at }))

@@ -55,6 +55,8 @@ pub enum Reason {
     ApiKeyExpired,
     /// The API key was taken back.
     ApiKeyRevoked,
+    /// The API key speaks for an id with control characters, which no upstream can be told.
+    ApiKeyPrincipal,
 }
 
 impl Reason {
@@ -86,6 +88,7 @@ impl Reason {
             Self::ApiKeyUnknown => "api-key-unknown",
             Self::ApiKeyExpired => "api-key-expired",
             Self::ApiKeyRevoked => "api-key-revoked",
+            Self::ApiKeyPrincipal => "api-key-principal",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod amend;
 mod catalogue;
+mod denial;
 mod entity_file;
 mod evaluate;
 mod explain;
@@ -18,10 +19,11 @@ mod time;
 mod verdict;
 
 pub use catalogue::CATALOGUE_FILE;
+pub use denial::Denial;
 pub use entity_file::{EntityFile, Placed, Rejected};
 pub use explain::NearPermit;
 pub use prepared::{Closure, FactError};
 pub use residual::Filter;
 pub use snapshot::{PolicySnapshot, PolicyText};
-pub use source::{Source, is_policy_file, read_dir};
+pub use source::{Source, files, is_policy_file, read_dir};
 pub use verdict::Verdict;

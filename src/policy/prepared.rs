@@ -175,12 +175,12 @@ impl Preparing<'_> {
 /// Parses one entity of Cedar's JSON format and checks it against the schema.
 pub(super) fn parse(vocabulary: &Vocabulary, json: Json) -> Result<cedar_policy::Entity, String> {
     cedar_policy::Entity::from_json_value(json, Some(&vocabulary.schema))
-        .map_err(|error| super::snapshot::chain(&error))
+        .map_err(|error| crate::finding::chain(&error))
 }
 
 /// The stored form of a parsed entity, with every escape explicit.
 pub(super) fn to_entity(parsed: &cedar_policy::Entity) -> Result<Entity, String> {
-    let json = parsed.to_json_value().map_err(|error| super::snapshot::chain(&error))?;
+    let json = parsed.to_json_value().map_err(|error| crate::finding::chain(&error))?;
     let uid = |json: &Json| -> Option<Uid> {
         Uid::new(json.get("type")?.as_str()?, json.get("id")?.as_str()?).ok()
     };

@@ -65,7 +65,7 @@ impl Vocabulary {
         }
         let whole = |error: String| vec![Finding::error(names(sources), error)];
         let schema = cedar_policy::Schema::from_schema_fragments(fragments.clone())
-            .map_err(|error| whole(super::snapshot::chain(&error)))?;
+            .map_err(|error| whole(crate::finding::chain(&error)))?;
         let actions = actions_of(&schema).map_err(whole)?;
         let kinds = kinds_of(&schema, &fragments, &actions).map_err(whole)?;
         Ok(Self { schema, actions, kinds })
@@ -128,7 +128,7 @@ impl Vocabulary {
             return Ok(Context::empty());
         }
         Context::from_json_value(Json::Object(seen), Some((&self.schema, &action.uid)))
-            .map_err(|error| super::snapshot::chain(&error))
+            .map_err(|error| crate::finding::chain(&error))
     }
 
     /// Checks a request as Cedar does, but an empty context only once.
@@ -160,7 +160,7 @@ fn names(sources: &[&Source]) -> String {
 
 /// Actions by their id, or by their whole name where several namespaces use the id.
 fn actions_of(schema: &cedar_policy::Schema) -> Result<BTreeMap<ActionName, Action>, String> {
-    let entities = schema.action_entities().map_err(|error| super::snapshot::chain(&error))?;
+    let entities = schema.action_entities().map_err(|error| crate::finding::chain(&error))?;
     let core: &ValidatorSchema = schema.as_ref();
     let mut by_id: BTreeMap<ActionName, Vec<Action>> = BTreeMap::new();
     for uid in schema.actions() {

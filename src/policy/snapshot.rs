@@ -339,15 +339,3 @@ pub(super) fn finding(source: &Source, diagnostic: &dyn Diagnostic) -> Finding {
         None => found,
     }
 }
-
-/// An error and all its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
-}

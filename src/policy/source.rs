@@ -1,8 +1,8 @@
 //! Policy and schema files as read from a folder.
 
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
 use crate::finding::Finding;
 use crate::policy::CATALOGUE_FILE;
@@ -31,6 +31,15 @@ impl Source {
     }
 }
 
+/// The files of a folder with one of these extensions, in the order of their names.
+pub fn files(dir: &Path, extensions: &[&str]) -> io::Result<Vec<PathBuf>> {
+    let paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path()));
+    let mut found = paths.collect::<io::Result<Vec<_>>>()?;
+    found.retain(|path| path.extension().is_some_and(|it| extensions.iter().any(|wanted| it == *wanted)));
+    found.sort();
+    Ok(found)
+}
+
 /// Whether a file of the policies' folder is one that is loaded from there.
 #[must_use]
 pub fn is_policy_file(path: &Path) -> bool {
@@ -46,16 +55,9 @@ pub fn read_dir(dir: &Path) -> Result<Vec<Source>, Vec<Finding>> {
                 .with_help("set `policies.dir` to a folder with *.cedarschema and *.cedar files"),
         ]
     };
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(dir).map_err(|error| unreadable(&error))? {
-        let path = entry.map_err(|error| unreadable(&error))?.path();
-        let wanted = is_policy_file(&path);
-        // Claims describe what must never be allowed; they are proven, not enforced.
-        if wanted && path.file_name().is_none_or(|name| name != "claims.cedar") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
+    let mut paths = files(dir, &["cedar", "cedarschema", "toml"]).map_err(|error| unreadable(&error))?;
+    // Claims describe what must never be allowed; they are proven, not enforced.
+    paths.retain(|path| is_policy_file(path) && path.file_name().is_none_or(|name| name != "claims.cedar"));
     paths
         .iter()
         .map(|path| {

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::config::Config;
 use crate::demo::device_api;
 use crate::demo::issuer::{AUDIENCE, ISSUER, Issuer, IssuerError};
-use crate::domain::Entity;
+use crate::domain::{Entity, Uid, UidError};
 use crate::finding::Finding;
 use crate::policy::{PolicySnapshot, Source};
 use crate::server::{Loaded, Running, StartError, load, seed};
@@ -45,6 +45,9 @@ pub enum DemoError {
     /// The demo cannot run here.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// A name in the tour is none.
+    #[error(transparent)]
+    Name(#[from] UidError),
     /// There is no key for tokens.
     #[error(transparent)]
     Issuer(#[from] IssuerError),
@@ -139,6 +142,7 @@ fn configuration(
 fn tour(running: &Running, issuer: &Issuer) -> Result<String, DemoError> {
     let mut out = String::new();
     let devices = format!("http://{}/api/v1/devices", running.gateway);
+    let json = "-H 'Content-Type: application/json' -d";
     let mut line = |text: &str| {
         let _infallible = writeln!(out, "{text}");
     };
@@ -148,9 +152,7 @@ fn tour(running: &Running, issuer: &Issuer) -> Result<String, DemoError> {
     }
     line("\n# allowed: the wife owns the garage door, and her role may view and control own devices");
     line(&format!("curl -H \"$wife\" {devices}/garage"));
-    line(&format!(
-        "curl -X PUT -H \"$wife\" -H 'Content-Type: application/json' -d '{{\"value\":1}}' {devices}/garage/datastreams/V1"
-    ));
+    line(&format!("curl -X PUT -H \"$wife\" {json} '{{\"value\":1}}' {devices}/garage/datastreams/V1"));
     line("\n# denied: the drinking machine is dad's; to her it does not exist");
     line(&format!("curl -i -H \"$wife\" {devices}/drinking"));
     line("\n# filtered: the same list, as dad, wife and son may see it");
@@ -159,15 +161,42 @@ fn tour(running: &Running, issuer: &Issuer) -> Result<String, DemoError> {
     }
     line("\n# nobody: no anonymous access, ever");
     line(&format!("curl -i {devices}"));
+    lending(&mut line, running, &devices, json)?;
     line("\n# ask instead of do: the OpenID Authorization API on the control listener");
     line(&format!(
-        "curl -H \"$wife\" -H 'Content-Type: application/json' http://{}/access/v1/evaluation -d \
+        "curl -H \"$wife\" http://{}/access/v1/evaluation {json} \
          '{{\"subject\":{{\"type\":\"User\",\"id\":\"wife\"}},\"action\":{{\"name\":\"control\"}},\
          \"resource\":{{\"type\":\"Device\",\"id\":\"garage\"}}}}'",
         running.control
     ));
     line(&format!("curl http://{}/readyz", running.control));
     Ok(out)
+}
+
+/// One device lent to one person and taken back; each line counts for the next one.
+fn lending(
+    line: &mut impl FnMut(&str),
+    running: &Running,
+    devices: &str,
+    json: &str,
+) -> Result<(), UidError> {
+    let lent = Uid::of_grant(&Uid::new("Device", "drinking")?, &Uid::new("User", "son")?);
+    let grants = format!("http://{}/api/v1/grants", running.control);
+    let grant = format!("{grants}/{}", lent.id());
+    let used =
+        format!("curl -i -X PUT -H \"$son\" {json} '{{\"value\":1}}' {devices}/drinking/datastreams/V1");
+    line("\n# lent: the son may not use dad's drinking machine; dad lends it, the son accepts, and he may");
+    line(&used);
+    line(&format!(
+        "curl -X POST -H \"$dad\" {json} \
+         '{{\"device\":\"drinking\",\"emails\":[\"son@example.com\"],\"control\":true}}' {grants}"
+    ));
+    line(&format!("curl -X POST -H \"$son\" {grant}/accept"));
+    line(&used);
+    line("\n# revoked: dad takes it back, and the very next request is refused");
+    line(&format!("curl -X DELETE -H \"$dad\" {grant}"));
+    line(&used);
+    Ok(())
 }
 
 #[cfg(test)]

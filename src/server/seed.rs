@@ -1,12 +1,12 @@
 //! Static entities: they seed an empty store, and those that no API manages are kept as in the files.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::domain::{Change, Entity, Uid};
 use crate::finding::Finding;
-use crate::policy::{EntityFile, PolicySnapshot};
+use crate::policy::{EntityFile, PolicySnapshot, files};
 use crate::store::{Store, StoreError};
 
 /// Types that the store is the truth of once it was seeded: people change them at run time.
@@ -17,12 +17,8 @@ const BATCH: usize = 1000;
 
 /// Reads every `*.json` of a folder as a list of entities in Cedar's format; a missing folder is empty.
 pub(super) fn read_dir(dir: &Path, snapshot: &PolicySnapshot) -> Result<Vec<Entity>, Vec<Finding>> {
-    let Ok(found) = fs::read_dir(dir) else { return Ok(Vec::new()) };
-    let mut paths: Vec<PathBuf> = found.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.retain(|path| path.extension().is_some_and(|it| it == "json"));
-    paths.sort();
     let (mut entities, mut findings) = (Vec::new(), Vec::new());
-    for path in paths {
+    for path in files(dir, &["json"]).unwrap_or_default() {
         match read_file(&path, snapshot) {
             Ok(read) => entities.extend(read),
             Err(found) => findings.extend(found),

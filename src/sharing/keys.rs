@@ -51,6 +51,11 @@ impl Sharing {
         let Draft { id, hash, principal, name, created_ms, expires_ms } = draft;
         let key = ApiKey { id: id.into(), hash, principal, name, created_ms, expires_ms, revoked_ms: None };
         self.admit_owner(actor, &key.principal, "edit_user").await?;
+        if !key.principal.is_tellable() {
+            return Err(
+                Conflict::Invalid("the id has control characters: no key can speak for it".into()).into()
+            );
+        }
         let had = self.store.keys_of(&key.principal, None, KEYS_MAX).await?;
         if had.len() >= KEYS_MAX as usize {
             return Err(Conflict::broken("too-many-keys", format!("at most {KEYS_MAX} keys")).into());

@@ -174,6 +174,16 @@ fn the_demo_shows_what_it_prints() {
     for shown in ["HTTP/1.1 404", "HTTP/1.1 401", r#""decision":true"#, r#""status":"ready""#] {
         assert!(out.contains(shown), "`{shown}` in\n{out}");
     }
+    let refused = r#""title":"Not Found","status":404"#;
+    assert_eq!(out.matches(refused).count(), 3, "the wife, and the son before and after the loan: {out}");
+    let offered = out.find(r#""status":"accepted""#).expect("the son accepts");
+    let used = out.find(r#""changed_by":"son""#).expect("the son may");
+    let revoked = out.find(r#""status":"revoked""#).expect("dad revokes");
+    assert!(
+        offered < used && used < revoked && revoked < out.rfind(refused).unwrap(),
+        "in this order: {out}"
+    );
+    assert_eq!(out.matches(r#""changed_by":"son""#).count(), 1, "{out}");
     let totals: Vec<&str> =
         out.match_indices(r#""total":"#).map(|(at, it)| &out[at + it.len()..][..1]).collect();
     assert_eq!(totals.len(), 3, "three lists, filtered: {out}");

@@ -8,8 +8,9 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, Response, Url};
 use serde_json::Value as Json;
 
+use crate::cli::Failure;
 use crate::cli::remote::{Remote, Trouble};
-use crate::cli::{Failure, chain};
+use crate::finding::chain;
 
 /// The variable that holds the token.
 const TOKEN: &str = "CEDARGATE_TOKEN";

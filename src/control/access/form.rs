@@ -2,17 +2,20 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 /// An entity of a question.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `request` reads with defaults that serde cannot express")]
 pub(super) struct EntityBody {
     /// Its type as the schema names it.
+    #[schema(min_length = 1)]
     r#type: String,
     /// Its id.
+    #[schema(min_length = 1)]
     id: String,
     /// Attributes that count instead of the stored ones, for this question only.
+    #[schema(nullable = false)]
     properties: Option<Map<String, Value>>,
 }
 
@@ -23,6 +26,7 @@ pub(super) struct ActionBody {
     /// The action as the schema names it.
     name: String,
     /// What policies see as `context.action`.
+    #[schema(nullable = false)]
     properties: Option<Map<String, Value>>,
 }
 
@@ -37,6 +41,7 @@ pub(super) struct EvaluationBody {
     /// To what.
     resource: EntityBody,
     /// Under which circumstances.
+    #[schema(nullable = false)]
     context: Option<Map<String, Value>>,
 }
 
@@ -45,16 +50,22 @@ pub(super) struct EvaluationBody {
 #[expect(dead_code, reason = "describes what `request` reads with defaults that serde cannot express")]
 pub(super) struct EvaluationsBody {
     /// The default subject.
+    #[schema(nullable = false)]
     subject: Option<EntityBody>,
     /// The default action.
+    #[schema(nullable = false)]
     action: Option<ActionBody>,
     /// The default resource.
+    #[schema(nullable = false)]
     resource: Option<EntityBody>,
     /// The default context.
+    #[schema(nullable = false)]
     context: Option<Map<String, Value>>,
-    /// The questions; each member replaces the default of its name.
-    evaluations: Option<Vec<EvaluationBody>>,
+    /// The questions: members of one replace the defaults; what is wrong with one is answered in its place.
+    #[schema(nullable = false)]
+    evaluations: Option<Vec<Value>>,
     /// How the questions are gone through.
+    #[schema(nullable = false)]
     options: Option<OptionsBody>,
 }
 
@@ -62,8 +73,22 @@ pub(super) struct EvaluationsBody {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `request` reads with defaults that serde cannot express")]
 pub(super) struct OptionsBody {
-    /// `execute_all`, `deny_on_first_deny` or `permit_on_first_permit`.
-    evaluations_semantic: Option<String>,
+    /// When the rest of them is left out.
+    #[schema(nullable = false)]
+    evaluations_semantic: Option<SemanticBody>,
+}
+
+/// When the rest of many questions is left out.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes what `request` reads with defaults that serde cannot express")]
+enum SemanticBody {
+    /// Never.
+    ExecuteAll,
+    /// After the first denial.
+    DenyOnFirstDeny,
+    /// After the first permission.
+    PermitOnFirstPermit,
 }
 
 /// An answer.
@@ -107,6 +132,16 @@ pub(super) struct EvaluationsAnswerBody {
     pub(super) evaluations: Vec<DecisionBody>,
 }
 
+/// The answer to many questions; without any, it is the answer to one.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum AnswerBody {
+    /// Many.
+    Many(EvaluationsAnswerBody),
+    /// One.
+    One(DecisionBody),
+}
+
 /// Where the endpoints are.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ConfigurationBody {
@@ -132,4 +167,34 @@ pub(in crate::control) struct ProblemBody {
     detail: String,
     /// The id of the request.
     request_id: String,
+}
+
+/// How a question is refused.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes what the error table answers")]
+pub(super) enum ErrorBodies {
+    /// Malformed.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Malformed(ProblemBody),
+    /// Not authenticated.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(ProblemBody),
+    /// Not about oneself as one is stored.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(ProblemBody),
+    /// The body did not arrive.
+    #[response(status = 408, content_type = "application/problem+json")]
+    Incomplete(ProblemBody),
+    /// The body is too long.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(ProblemBody),
+    /// A mistake of the gateway's own.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(ProblemBody),
+    /// It cannot be decided or recorded now.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemBody),
+    /// It took too long.
+    #[response(status = 504, content_type = "application/problem+json")]
+    Late(ProblemBody),
 }

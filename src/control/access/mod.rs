@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::header::{CONTENT_TYPE, HOST};
 use http::uri::Authority;
@@ -26,7 +25,8 @@ use crate::control::{Control, ControlError};
 
 pub(super) use crate::control::access::form::ProblemBody;
 use crate::control::access::form::{
-    ConfigurationBody, DecisionBody, EvaluationBody, EvaluationsAnswerBody, EvaluationsBody,
+    AnswerBody, ConfigurationBody, DecisionBody, ErrorBodies, EvaluationBody, EvaluationsAnswerBody,
+    EvaluationsBody,
 };
 
 /// The routes of the Authorization API.
@@ -72,10 +72,7 @@ fn authority(uri: &Uri, headers: &HeaderMap) -> Result<Authority, ControlError> 
     request_body(content = EvaluationBody, content_type = "application/json"),
     responses(
         (status = 200, description = "the decision", body = DecisionBody),
-        (status = 400, description = "malformed", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "not authenticated", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 403, description = "not about oneself", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "cannot decide now", body = ProblemBody, content_type = "application/problem+json"),
+        ErrorBodies,
     ))]
 async fn evaluation(
     State(control): State<Arc<Control>>,
@@ -91,29 +88,27 @@ async fn evaluation(
 #[utoipa::path(post, path = "/access/v1/evaluations", tag = "access", security(("bearer" = [])),
     request_body(content = EvaluationsBody, content_type = "application/json"),
     responses(
-        (status = 200, description = "the decisions", body = EvaluationsAnswerBody),
-        (status = 400, description = "malformed", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "not authenticated", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "cannot decide now", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 200, description = "the decisions", body = AnswerBody),
+        ErrorBodies,
     ))]
 async fn evaluations(
     State(control): State<Arc<Control>>,
     Extension(id): Extension<RequestId>,
     request: Request,
-) -> Result<Response, ControlError> {
+) -> Result<Json<AnswerBody>, ControlError> {
     let (caller, body) = control.receive(request).await?;
     let asking = Asking::new(&control, caller, &id.0, "POST /access/v1/evaluations");
     let semantic = Semantic::of(&body)?;
     let items = request::evaluations(&body)?;
     if items.is_empty() {
-        return Ok(Json(asking.one(&body, &Map::new()).await?).into_response());
+        return Ok(Json(AnswerBody::One(asking.one(&body, &Map::new()).await?)));
     }
     if items.len() > control.limits.evaluations_max {
         return Err(ControlError::TooMany(control.limits.evaluations_max));
     }
     request::check_defaults(&body)?;
     let evaluations = asking.many(items, &body, semantic).await?;
-    Ok(Json(EvaluationsAnswerBody { evaluations }).into_response())
+    Ok(Json(AnswerBody::Many(EvaluationsAnswerBody { evaluations })))
 }
 
 impl Control {

@@ -43,12 +43,16 @@ pub(super) fn shown(entity: &Entity) -> Result<Value, ControlError> {
 #[serde(deny_unknown_fields)]
 struct ProvisionForm {
     /// The id that the device API knows it by; a new one unless stated.
+    #[schema(min_length = 1)]
     id: Option<String>,
     /// The id of the organization.
+    #[schema(min_length = 1)]
     organization: String,
     /// What it is called.
+    #[schema(min_length = 1)]
     name: String,
     /// What kind of product it is.
+    #[schema(min_length = 1)]
     template: Option<String>,
 }
 
@@ -57,6 +61,7 @@ struct ProvisionForm {
 #[serde(deny_unknown_fields)]
 struct DescribeForm {
     /// What it is called.
+    #[schema(min_length = 1)]
     name: Option<String>,
     /// Words to find it by, all of them.
     tags: Option<Vec<String>>,
@@ -68,14 +73,16 @@ struct DescribeForm {
 /// Where a device goes: either of the two.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct TransferForm {
+struct DeviceTransferForm {
     /// The address of the new owner; the device moves to his organization.
+    #[schema(min_length = 1)]
     email: Option<String>,
     /// The id of an organization, where nobody owns the device.
+    #[schema(min_length = 1)]
     organization: Option<String>,
 }
 
-impl TransferForm {
+impl DeviceTransferForm {
     fn destination(&self) -> Result<Destination, ControlError> {
         match (&self.email, &self.organization) {
             (Some(email), None) => Ok(Destination::Owner { email: email.clone() }),
@@ -140,14 +147,14 @@ async fn delete(
 }
 
 /// Gives a device to somebody else; the one before keeps nothing.
-#[utoipa::path(post, path = "/api/v1/devices/{id}/transfer", tag = "sharing", security(("bearer" = [])), request_body = TransferForm, params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = DeviceBody), Refusals))]
+#[utoipa::path(post, path = "/api/v1/devices/{id}/transfer", tag = "sharing", security(("bearer" = [])), request_body = DeviceTransferForm, params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = DeviceBody), Refusals))]
 async fn transfer(
     State(control): State<Arc<Control>>,
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ControlError> {
     let uid = entity(Device::KIND, &id)?;
-    let incoming: Incoming<TransferForm> = control.incoming(request).await?;
+    let incoming: Incoming<DeviceTransferForm> = control.incoming(request).await?;
     let operation = Transfer { device: uid, to: incoming.body.destination()? };
     Ok(changed(control.perform(incoming, operation).await?))
 }

@@ -57,7 +57,9 @@ pub(super) struct InvitationBody {
     user: String,
     /// `open`, `accepted` or `withdrawn`.
     status: String,
+    #[schema(format = DateTime)]
     created: String,
+    #[schema(format = DateTime)]
     expires: String,
     /// How far the letter with the link has come; null where the inviter hands the link over.
     delivery: Option<DeliveryBody>,
@@ -102,7 +104,9 @@ pub(super) struct GrantBody {
     status: String,
     control: bool,
     datastreams: Option<Vec<String>>,
+    #[schema(format = DateTime)]
     from: Option<String>,
+    #[schema(format = DateTime)]
     until: Option<String>,
     /// The quarters of an hour of the week in which it counts; Monday at midnight is 0.
     quarters: Option<Vec<i64>>,
@@ -127,8 +131,11 @@ pub(super) struct KeyBody {
     name: String,
     /// Whom it speaks for, as `Type::"id"`.
     principal: String,
+    #[schema(format = DateTime)]
     created: String,
+    #[schema(format = DateTime)]
     expires: Option<String>,
+    #[schema(format = DateTime)]
     revoked: Option<String>,
     /// The key: shown once, when it is made.
     key: Option<String>,
@@ -178,13 +185,22 @@ pub(super) enum Refusals {
     /// It was changed since the version in `If-Match`.
     #[response(status = 412, content_type = "application/problem+json")]
     Outdated(ProblemBody),
+    /// The body did not arrive.
+    #[response(status = 408, content_type = "application/problem+json")]
+    Incomplete(ProblemBody),
     /// The body is too long.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(ProblemBody),
     /// The idempotency key belongs to another request.
     #[response(status = 422, content_type = "application/problem+json")]
     KeyReused(ProblemBody),
-    /// The store is not available.
+    /// A mistake of the gateway's own.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(ProblemBody),
+    /// The store is not available, the listener is busy, or nothing can be recorded.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(ProblemBody),
+    /// It took too long; what was under way is still done.
+    #[response(status = 504, content_type = "application/problem+json")]
+    Late(ProblemBody),
 }

@@ -40,6 +40,7 @@ pub(super) fn shown(entity: &Entity) -> Result<Value, ControlError> {
 #[serde(deny_unknown_fields)]
 struct OfferForm {
     /// The id of the device.
+    #[schema(min_length = 1)]
     device: String,
     /// The addresses of up to 50 people, of any tree.
     #[schema(min_items = 1, max_items = 50)]
@@ -50,8 +51,10 @@ struct OfferForm {
     /// Which parts of the device; all unless stated.
     datastreams: Option<Vec<String>>,
     /// From when on, such as `2026-07-01T12:00:00Z`.
+    #[schema(format = DateTime)]
     from: Option<String>,
     /// Until when.
+    #[schema(format = DateTime)]
     until: Option<String>,
     /// At which hours of the week; always unless stated.
     hours: Option<Vec<HoursForm>>,
@@ -68,8 +71,10 @@ struct HoursForm {
     /// The days.
     days: Vec<DayForm>,
     /// When they begin, such as `08:00`.
+    #[schema(pattern = "^([01][0-9]|2[0-4]):(00|15|30|45)$")]
     from: String,
     /// When they end, such as `18:15`; the end of the day is `24:00`.
+    #[schema(pattern = "^([01][0-9]|2[0-4]):(00|15|30|45)$")]
     to: String,
 }
 

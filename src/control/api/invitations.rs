@@ -40,12 +40,16 @@ pub(super) fn shown(entity: &Entity) -> Result<Value, ControlError> {
 #[serde(deny_unknown_fields)]
 struct InviteForm {
     /// The id of the organization.
+    #[schema(min_length = 1)]
     organization: String,
     /// The id of a role there.
+    #[schema(min_length = 1)]
     role: String,
     /// The address; nobody with an account may have it.
+    #[schema(min_length = 1)]
     email: String,
     /// What people call the person.
+    #[schema(min_length = 1)]
     name: Option<String>,
 }
 
@@ -54,6 +58,7 @@ struct InviteForm {
 #[serde(deny_unknown_fields)]
 struct AcceptForm {
     /// The token.
+    #[schema(min_length = 1)]
     token: String,
 }
 

@@ -35,13 +35,15 @@ const DAYS_MAX: u32 = 3650;
 /// A new key.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CreateForm {
+struct NewKeyForm {
     /// What its owner calls it.
+    #[schema(min_length = 1)]
     name: String,
     /// After how many days it ends by itself.
     #[schema(minimum = 1, maximum = 3650)]
     days: Option<u32>,
     /// Whom it speaks for, as `Type::id`: oneself unless stated; the operator must state it.
+    #[schema(pattern = "^.+::.+$")]
     principal: Option<String>,
 }
 
@@ -51,8 +53,10 @@ struct CreateForm {
 #[into_params(parameter_in = Query)]
 struct OwnerForm {
     /// Whom they speak for, as `Type::id`: oneself unless stated; the operator must state it.
+    #[param(pattern = "^.+::.+$")]
     principal: Option<String>,
-    /// The most items.
+    /// The most items; 50 unless stated, at most 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// What the page before gave as `next`.
     cursor: Option<String>,
@@ -73,7 +77,7 @@ pub(super) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn drafted(form: &CreateForm, principal: Uid, text: &KeyText) -> Result<Draft, ControlError> {
+fn drafted(form: &NewKeyForm, principal: Uid, text: &KeyText) -> Result<Draft, ControlError> {
     let malformed = |what: &str| Err(ControlError::Malformed(what.to_owned()));
     if !(1..=NAME_CHARS_MAX).contains(&form.name.chars().count()) || form.name.chars().any(char::is_control) {
         return malformed("`name` has 1 to 100 characters and no control characters");
@@ -87,10 +91,10 @@ fn drafted(form: &CreateForm, principal: Uid, text: &KeyText) -> Result<Draft, C
     Ok(Draft { id, hash, principal, name, created_ms, expires_ms })
 }
 
-/// Makes a key; the answer shows it, and nothing else ever does.
-#[utoipa::path(post, path = "/api/v1/keys", tag = "sharing", security(("bearer" = [])), request_body = CreateForm, responses((status = 201, description = "the key", body = KeyBody), Refusals))]
+/// Makes a key; the answer shows it, and nothing else ever does: 400 for an `Idempotency-Key`.
+#[utoipa::path(post, path = "/api/v1/keys", tag = "sharing", security(("bearer" = [])), request_body = NewKeyForm, responses((status = 201, description = "the key", body = KeyBody), Refusals))]
 async fn create(State(control): State<Arc<Control>>, request: Request) -> Result<Response, ControlError> {
-    let incoming: Incoming<CreateForm> = control.incoming(request).await?;
+    let incoming: Incoming<NewKeyForm> = control.incoming(request).await?;
     if incoming.circumstances.idempotency.is_some() {
         let what = "a key is shown once: leave `Idempotency-Key` out, and revoke what you did not receive";
         return Err(ControlError::Malformed(what.to_owned()));

@@ -14,8 +14,8 @@ use utoipa_axum::routes;
 use crate::control::api::form::{MeBody, Refusals};
 use crate::control::api::outgoing::broken;
 use crate::control::{Control, ControlError};
-use crate::domain::Uid;
 use crate::domain::nouns::{Organization, Role, User};
+use crate::domain::{Uid, UidError};
 use crate::sharing::{Conflict, organizations, people, roles};
 
 /// The route.
@@ -29,6 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
 #[into_params(parameter_in = Query)]
 struct HereForm {
     /// What the actions are about, as `Type::id`; the organization that was switched to, or the own one, unless stated.
+    #[param(pattern = "^.+::.+$")]
     resource: Option<String>,
 }
 
@@ -41,6 +42,8 @@ async fn me(
 ) -> Result<Json<Value>, ControlError> {
     let actor = control.reader(&headers).await?;
     let (switched, form) = control.switched::<HereForm>(actor.as_ref(), &uri, &headers).await?;
+    let malformed = |error: UidError| ControlError::Malformed(error.to_string());
+    let stated = form.resource.as_deref().map(Uid::parse).transpose().map_err(malformed)?;
     let Some(actor) = actor else {
         return Ok(Json(json!({ "principal": null, "actions": [] })));
     };
@@ -51,10 +54,7 @@ async fn me(
     let organization = sharing.read(None, "view_organization", &here).await?;
     let organization = Organization::read(&organization).map_err(broken)?;
     let role = Role::read(&sharing.read(None, "view_role", &user.role).await?).map_err(broken)?;
-    let resource = match form.resource.as_deref().map(Uid::parse) {
-        None => here,
-        Some(parsed) => parsed.map_err(|error| ControlError::Malformed(error.to_string()))?,
-    };
+    let resource = stated.unwrap_or(here);
     let actions = control.actions(&actor, &resource).await?;
     Ok(Json(json!({
         "principal": actor.to_string(),

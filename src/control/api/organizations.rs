@@ -48,8 +48,10 @@ fn shown(entity: &Entity) -> Result<Value, ControlError> {
 #[serde(deny_unknown_fields)]
 struct SetUpForm {
     /// Its id; a new one unless stated.
+    #[schema(min_length = 1)]
     id: Option<String>,
     /// What it is called.
+    #[schema(min_length = 1)]
     name: String,
     /// What was paid for; `PRO` unless stated.
     plan: Option<String>,
@@ -62,34 +64,40 @@ struct SetUpForm {
 #[serde(deny_unknown_fields)]
 struct AdminForm {
     /// The id: what the issuer's tokens say.
+    #[schema(min_length = 1)]
     id: String,
     /// The address.
+    #[schema(min_length = 1)]
     email: String,
 }
 
 /// A new organization.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CreateForm {
+struct NewOrganizationForm {
     /// The id of the organization above it.
+    #[schema(min_length = 1)]
     parent: String,
     /// What it is called.
+    #[schema(min_length = 1)]
     name: String,
 }
 
 /// A new name.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RenameForm {
+struct OrganizationNameForm {
     /// What it is called from now on.
+    #[schema(min_length = 1)]
     name: String,
 }
 
 /// A new place.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct TransferForm {
+struct OrganizationTransferForm {
     /// The id of the organization above it from now on.
+    #[schema(min_length = 1)]
     parent: String,
 }
 
@@ -114,9 +122,9 @@ async fn set_up(State(control): State<Arc<Control>>, request: Request) -> Result
 }
 
 /// Makes an organization below another one.
-#[utoipa::path(post, path = "/api/v1/organizations", tag = "sharing", security(("bearer" = [])), request_body = CreateForm, responses((status = 201, description = "what was asked for", body = OrganizationBody), Refusals))]
+#[utoipa::path(post, path = "/api/v1/organizations", tag = "sharing", security(("bearer" = [])), request_body = NewOrganizationForm, responses((status = 201, description = "what was asked for", body = OrganizationBody), Refusals))]
 async fn create(State(control): State<Arc<Control>>, request: Request) -> Result<Response, ControlError> {
-    let incoming: Incoming<CreateForm> = control.incoming(request).await?;
+    let incoming: Incoming<NewOrganizationForm> = control.incoming(request).await?;
     let operation = Create {
         id: fresh(),
         parent: entity(Organization::KIND, &incoming.body.parent)?,
@@ -137,14 +145,14 @@ async fn read(
 }
 
 /// Renames an organization.
-#[utoipa::path(patch, path = "/api/v1/organizations/{id}", tag = "sharing", security(("bearer" = [])), request_body = RenameForm, params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = OrganizationBody), Refusals))]
+#[utoipa::path(patch, path = "/api/v1/organizations/{id}", tag = "sharing", security(("bearer" = [])), request_body = OrganizationNameForm, params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = OrganizationBody), Refusals))]
 async fn rename(
     State(control): State<Arc<Control>>,
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ControlError> {
     let uid = entity(Organization::KIND, &id)?;
-    let incoming: Incoming<RenameForm> = control.incoming(request).await?;
+    let incoming: Incoming<OrganizationNameForm> = control.incoming(request).await?;
     let operation = Rename { organization: uid, name: incoming.body.name.clone() };
     Ok(changed(control.perform(incoming, operation).await?))
 }
@@ -163,14 +171,14 @@ async fn delete(
 }
 
 /// Moves an organization to another place of its tree.
-#[utoipa::path(post, path = "/api/v1/organizations/{id}/transfer", tag = "sharing", security(("bearer" = [])), request_body = TransferForm, params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = OrganizationBody), Refusals))]
+#[utoipa::path(post, path = "/api/v1/organizations/{id}/transfer", tag = "sharing", security(("bearer" = [])), request_body = OrganizationTransferForm, params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = OrganizationBody), Refusals))]
 async fn transfer(
     State(control): State<Arc<Control>>,
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ControlError> {
     let uid = entity(Organization::KIND, &id)?;
-    let incoming: Incoming<TransferForm> = control.incoming(request).await?;
+    let incoming: Incoming<OrganizationTransferForm> = control.incoming(request).await?;
     let operation =
         Transfer { organization: uid, parent: entity(Organization::KIND, &incoming.body.parent)? };
     Ok(changed(control.perform(incoming, operation).await?))

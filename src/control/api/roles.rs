@@ -34,10 +34,12 @@ pub(super) fn shown(entity: &Entity) -> Result<Value, ControlError> {
 /// A new role.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CreateForm {
+struct NewRoleForm {
     /// The id of the top organization of the tree.
+    #[schema(min_length = 1)]
     organization: String,
     /// What it is called.
+    #[schema(min_length = 1)]
     name: String,
     /// What it permits, in each organization at first.
     #[serde(default)]
@@ -47,8 +49,9 @@ struct CreateForm {
 /// A new name.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RenameForm {
+struct RoleNameForm {
     /// What it is called from now on, in the whole tree.
+    #[schema(min_length = 1)]
     name: String,
 }
 
@@ -96,13 +99,14 @@ impl From<PushForm> for Push {
 #[into_params(parameter_in = Query)]
 struct ReplacementForm {
     /// The id of the role that its people get.
+    #[param(min_length = 1)]
     replacement: String,
 }
 
 /// Makes a role in a whole tree.
-#[utoipa::path(post, path = "/api/v1/roles", tag = "sharing", security(("bearer" = [])), request_body = CreateForm, responses((status = 201, description = "what was asked for", body = RoleBody), Refusals))]
+#[utoipa::path(post, path = "/api/v1/roles", tag = "sharing", security(("bearer" = [])), request_body = NewRoleForm, responses((status = 201, description = "what was asked for", body = RoleBody), Refusals))]
 async fn create(State(control): State<Arc<Control>>, request: Request) -> Result<Response, ControlError> {
-    let incoming: Incoming<CreateForm> = control.incoming(request).await?;
+    let incoming: Incoming<NewRoleForm> = control.incoming(request).await?;
     let operation = Create {
         id: fresh(),
         organization: entity(Organization::KIND, &incoming.body.organization)?,
@@ -124,14 +128,14 @@ async fn read(
 }
 
 /// Renames a role in a whole tree.
-#[utoipa::path(patch, path = "/api/v1/roles/{id}", tag = "sharing", security(("bearer" = [])), request_body = RenameForm, params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = RoleBody), Refusals))]
+#[utoipa::path(patch, path = "/api/v1/roles/{id}", tag = "sharing", security(("bearer" = [])), request_body = RoleNameForm, params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = RoleBody), Refusals))]
 async fn rename(
     State(control): State<Arc<Control>>,
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ControlError> {
     let uid = entity(Role::KIND, &id)?;
-    let incoming: Incoming<RenameForm> = control.incoming(request).await?;
+    let incoming: Incoming<RoleNameForm> = control.incoming(request).await?;
     let operation = Rename { role: uid, name: incoming.body.name.clone() };
     Ok(changed(control.perform(incoming, operation).await?))
 }

@@ -43,8 +43,9 @@ pub(super) fn shown(entity: &Entity) -> Result<Value, ControlError> {
 /// A new name.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RenameForm {
+struct PersonNameForm {
     /// What people call the person from now on.
+    #[schema(min_length = 1)]
     name: String,
 }
 
@@ -53,16 +54,19 @@ struct RenameForm {
 #[serde(deny_unknown_fields)]
 struct RoleForm {
     /// The id of a role of the same organization.
+    #[schema(min_length = 1)]
     role: String,
 }
 
 /// Another organization.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct TransferForm {
+struct PersonTransferForm {
     /// The id of the organization.
+    #[schema(min_length = 1)]
     organization: String,
     /// The id of the role there.
+    #[schema(min_length = 1)]
     role: String,
     /// Whether the person's devices move along; else they stay, and nobody owns them.
     #[serde(default)]
@@ -81,14 +85,14 @@ async fn read(
 }
 
 /// Renames a person.
-#[utoipa::path(patch, path = "/api/v1/users/{id}", tag = "sharing", security(("bearer" = [])), request_body = RenameForm, params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = UserBody), Refusals))]
+#[utoipa::path(patch, path = "/api/v1/users/{id}", tag = "sharing", security(("bearer" = [])), request_body = PersonNameForm, params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = UserBody), Refusals))]
 async fn rename(
     State(control): State<Arc<Control>>,
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ControlError> {
     let uid = entity(User::KIND, &id)?;
-    let incoming: Incoming<RenameForm> = control.incoming(request).await?;
+    let incoming: Incoming<PersonNameForm> = control.incoming(request).await?;
     let operation = Rename { user: uid, name: incoming.body.name.clone() };
     Ok(changed(control.perform(incoming, operation).await?))
 }
@@ -172,14 +176,14 @@ async fn sign_out(
 }
 
 /// Moves a person to another organization of the tree.
-#[utoipa::path(post, path = "/api/v1/users/{id}/transfer", tag = "sharing", security(("bearer" = [])), request_body = TransferForm, params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = UserBody), Refusals))]
+#[utoipa::path(post, path = "/api/v1/users/{id}/transfer", tag = "sharing", security(("bearer" = [])), request_body = PersonTransferForm, params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = UserBody), Refusals))]
 async fn transfer(
     State(control): State<Arc<Control>>,
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ControlError> {
     let uid = entity(User::KIND, &id)?;
-    let incoming: Incoming<TransferForm> = control.incoming(request).await?;
+    let incoming: Incoming<PersonTransferForm> = control.incoming(request).await?;
     let operation = Transfer {
         user: uid,
         organization: entity(Organization::KIND, &incoming.body.organization)?,

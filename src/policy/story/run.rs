@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::{ActionName, Query, World};
 use crate::finding::Finding;
 use crate::policy::story::{Check, Expected, Refusal, Story, world};
-use crate::policy::{PolicySnapshot, Verdict};
+use crate::policy::{Denial, PolicySnapshot, Verdict};
 
 /// What came of playing a story.
 #[derive(Debug, Default)]
@@ -143,15 +143,11 @@ fn refusal(
     verdict: &Verdict,
     now_ms: i64,
 ) -> Refusal {
-    if verdict.refuse.as_deref() == Some("unauthenticated") {
-        return Refusal::Unauthenticated;
+    match policies.denial(query, verdict) {
+        Denial::Unauthenticated => Refusal::Unauthenticated,
+        Denial::IfSeen(seeing) if decide(policies, world, &seeing, now_ms).allowed => Refusal::Visible,
+        Denial::IfSeen(_) | Denial::Hidden => Refusal::Hidden,
     }
-    if verdict.missing.is_some() {
-        return Refusal::Hidden;
-    }
-    let Some(sight) = policies.visibility(query.resource.kind()) else { return Refusal::Visible };
-    let seen = decide(policies, world, &query.with_action(sight), now_ms).allowed;
-    if seen { Refusal::Visible } else { Refusal::Hidden }
 }
 
 fn why(verdict: &Verdict) -> String {

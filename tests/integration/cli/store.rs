@@ -126,5 +126,6 @@ fn a_key_is_shown_once_listed_and_revoked() {
         key(&["create", "--principal", "User::dad", &format!("--expires={bad}")]).with(2);
     }
     key(&["create", "--principal", "dad"]).with(2);
+    assert!(key(&["create", "--principal", "User::d\nad"]).with(2).err.contains("control characters"));
     assert_eq!(key(&["list", "--format", "json"]).json().as_array().unwrap().len(), 2);
 }

@@ -76,6 +76,7 @@ async fn a_dead_or_wrong_key_shows_nobody() {
         (record(&text, |key| key.expires_ms = Some(now() * 1000)), "api-key-expired"),
         (record(&text, |key| key.expires_ms = Some(i64::MIN)), "api-key-expired"),
         (record(&text, |key| key.revoked_ms = Some(i64::MAX)), "api-key-revoked"),
+        (record(&text, |key| key.principal = user("wi\nfe")), "api-key-principal"),
     ] {
         let (them, _) = with(key).await;
         assert_eq!(name(them.authenticate(&headers(&[("x-api-key", text.reveal())])).await), Err(code));

@@ -17,6 +17,7 @@ use cedargate::store::{ApiKey, FactSource, Options, Store, open};
 use http::HeaderValue;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 use tokio::runtime::Handle;
 
 use crate::pack;
@@ -51,20 +52,33 @@ fn log(places: usize) -> (Arc<Log>, Arc<Mutex<Vec<u8>>>) {
     (Arc::new(Log::start(Sink::Memory(lines.clone()), options).unwrap()), lines)
 }
 
+/// The variable that names a PostgreSQL cluster to run on, without a database.
+pub(super) const CLUSTER: &str = "SHARING_TESTS_CLUSTER";
+
+/// The address of an empty store: in memory, or a new database of the cluster that is named.
+async fn empty_store() -> String {
+    let Ok(cluster) = std::env::var(CLUSTER) else { return "sqlite::memory:".to_owned() };
+    let name = format!("sharing_{}", uuid::Uuid::now_v7().simple());
+    let mut connection = sqlx::PgConnection::connect(&format!("{cluster}/postgres")).await.unwrap();
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::raw_sql(create).execute(&mut connection).await.unwrap();
+    format!("{cluster}/{name}")
+}
+
 pub(super) fn snapshot() -> Arc<PolicySnapshot> {
     static SNAPSHOT: OnceLock<Arc<PolicySnapshot>> = OnceLock::new();
     SNAPSHOT.get_or_init(|| Arc::new(pack::policies())).clone()
 }
 
 impl Bench {
-    /// Over a store in memory.
+    /// Over an empty store of its own.
     pub(crate) async fn start() -> Self {
-        Self::over("sqlite::memory:", sharing::Limits::default()).await
+        Self::over(&empty_store().await, sharing::Limits::default()).await
     }
 
     /// The same, with room for so many records.
     pub(crate) async fn with_places(places: usize) -> Self {
-        Self::build(snapshot(), "sqlite::memory:", sharing::Limits::default(), places).await
+        Self::build(snapshot(), &empty_store().await, sharing::Limits::default(), places).await
     }
 
     /// Over any store; an empty one is given the family's world.
@@ -219,7 +233,18 @@ fn control(
     Control {
         decider: decider.clone(),
         sharing: Some(Sharing::new(decider.clone(), store.clone(), Handle::current(), limits)),
-        probe: Arc::new(|| Box::pin(async { Readiness::default() })),
+        probe: Arc::new(|| {
+            let store_revision = Some(1);
+            let well = Readiness {
+                store_ok: true,
+                store_revision,
+                policies_ok: true,
+                policy_error: None,
+                keys_ok: true,
+                records_ok: true,
+            };
+            Box::pin(async { well })
+        }),
         metrics: Arc::new(String::new),
         authenticate: Arc::new(move |headers| {
             let bearer = headers.get("authorization").map(|it| it.to_str().unwrap().to_owned());

@@ -7,6 +7,8 @@ mod grants;
 mod invitations;
 mod keys;
 mod model;
+mod on_postgres;
+mod openapi;
 mod organizations;
 mod people;
 mod records;

@@ -48,11 +48,16 @@ impl Cluster {
         self.run("pg_ctl", &["-D", &self.data(), "-s", "-w", "-m", "immediate", "stop"]);
     }
 
+    /// The address of the cluster, to which `/` and the name of a database are added.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://cedargate@127.0.0.1:{}", self.port)
+    }
+
     /// The address of a new, empty database.
     pub(crate) fn database(&self, name: &str) -> String {
         let port = self.port.to_string();
         self.run("createdb", &["-h", "127.0.0.1", "-p", &port, "-U", "cedargate", name]);
-        format!("postgres://cedargate@127.0.0.1:{port}/{name}")
+        format!("{}/{name}", self.url())
     }
 
     fn data(&self) -> String {
