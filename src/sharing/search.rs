@@ -51,6 +51,17 @@ impl Search {
     }
 }
 
+impl Search {
+    /// Whether a place comes behind another one in the order of this search.
+    pub(super) fn is_behind(&self, place: &Place, after: Option<&Place>) -> bool {
+        match (after, self.is_backwards) {
+            (None, _) => true,
+            (Some(after), false) => place > after,
+            (Some(after), true) => place < after,
+        }
+    }
+}
+
 fn nothing(word: &str) -> Conflict {
     Conflict::Invalid(format!("nothing can be found by `{}`", word.escape_debug()))
 }
@@ -167,13 +178,11 @@ impl Looking<'_> {
         if self.search.is_backwards {
             ordered.reverse();
         }
-        let is_behind = |place: &Place| match (after, self.search.is_backwards) {
-            (None, _) => true,
-            (Some(after), false) => place > after,
-            (Some(after), true) => place < after,
-        };
-        let left: Vec<Entity> =
-            ordered.into_iter().filter(|(place, _)| is_behind(place)).map(|(_, it)| it).collect();
+        let left: Vec<Entity> = ordered
+            .into_iter()
+            .filter(|(place, _)| self.search.is_behind(place, after))
+            .map(|(_, it)| it)
+            .collect();
         let mut items = Vec::new();
         for some in left.chunks(STEP as usize) {
             for entity in self.fitting(some).await? {
