@@ -150,6 +150,20 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_stated_only_where_it_is_verified() {
+        let read = |value: Json| stated_email(&claims(value));
+        let verified = json!({"email": "Wife@Example.org", "email_verified": true});
+        assert_eq!(read(verified).as_deref(), Some("wife@example.org"));
+        for not in [json!(false), json!("true"), json!(1), json!(null)] {
+            assert_eq!(read(json!({"email": "a@b", "email_verified": not})), None);
+        }
+        assert_eq!(read(json!({"email": "a@b"})), None);
+        // A letter that looks alike stays another one.
+        let odd = read(json!({"email": "w\u{131}fe@example.org", "email_verified": true}));
+        assert_ne!(odd.as_deref(), Some("wife@example.org"));
+    }
+
+    #[test]
     fn an_email_is_verified_and_plain() {
         let read = |email: &str, verified: Json| {
             verified_email(&claims(json!({"email": email, "email_verified": verified})))

@@ -1,6 +1,7 @@
 //! Reading: one entity that may be seen, or those of a list.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::decision::Ask;
 use crate::domain::nouns::{Organization, Role, named, reference};
@@ -9,6 +10,8 @@ use crate::sharing::{Conflict, Failure, Sharing};
 
 /// The most entities that are looked at for one page.
 const LOOKED_AT_MAX: usize = 5_000;
+/// How long a page is worked at before it ends short: a request has no more than a few times that.
+pub(super) const WORK: Duration = Duration::from_secs(2);
 
 /// A list: what refers to something, cut down to what may be seen.
 #[derive(Debug, Clone)]
@@ -80,7 +83,8 @@ impl Sharing {
             None => drop(self.read(None, listing.gate, &listing.of).await?),
         }
         let (mut items, mut after, mut seen) = (Vec::new(), after.map(str::to_owned), 0);
-        while items.len() < limit as usize && seen < LOOKED_AT_MAX {
+        let begun = Instant::now();
+        while items.len() < limit as usize && seen < LOOKED_AT_MAX && begun.elapsed() < WORK {
             let Listing { kind, label, of, .. } = listing;
             let page = self.store.referring(kind, label, of, after.as_deref(), limit).await?;
             seen += page.len();

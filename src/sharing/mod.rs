@@ -3,6 +3,7 @@
 mod ask;
 mod bounds;
 pub mod devices;
+mod directory;
 mod failure;
 pub mod grants;
 mod idempotency;
@@ -32,6 +33,7 @@ use tokio::sync::{Mutex, Notify};
 use crate::audit;
 use crate::decision::{Ask, Decider, Permitted, Refused, Session};
 use crate::domain::{Change, Query, Revision, Uid};
+pub use crate::store::Place;
 use crate::store::{Store, StoreError};
 
 use ask::Asked;

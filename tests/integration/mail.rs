@@ -184,6 +184,16 @@ fn a_server_that_does_not_answer_holds_nobody_up() {
     assert!(shown["delivery"]["attempts"].as_i64().unwrap() >= 1);
 }
 
+#[test]
+fn a_server_without_encryption_is_sent_nothing_where_encryption_is_wanted() {
+    let sink = Sink::start();
+    let tables = mail(sink.port(), "").replace("smtp://", "starttls://");
+    let gate = gate(&tables, "url = \"sqlite::memory:\"");
+    let made = invite(&gate, "aunt@example.com");
+    wait_for(&gate, &made, "delayed");
+    assert!(sink.letters().is_empty());
+}
+
 /// The program itself, so that it can be killed.
 struct Program {
     child: Child,

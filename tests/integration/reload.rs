@@ -63,3 +63,19 @@ fn an_edit_is_in_force_and_a_mistake_changes_nothing() {
     let (code, repaired) = ready(&gate);
     assert_eq!((code, &repaired["policy_revision"]), (200, &first.1["policy_revision"]));
 }
+
+#[test]
+fn what_permissions_need_follows_its_file_too() {
+    let upstream = Recorder::start(|_| Answer::status(200));
+    let gate = Gate::start_with(&upstream.url(), Setup { policies: NOTHING, ..Setup::default() });
+    let file = gate.file("policies/permissions.toml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    let first = ready(&gate);
+    std::fs::write(&file, good.replace("[\"OTA_VIEW\"]", "[\"OTA_VEIW\"]")).unwrap();
+    until("the complaint", || ready(&gate).0 == 503);
+    let wrong = ready(&gate).1["wrong"][0].as_str().unwrap().to_owned();
+    assert!(wrong.contains("permissions.toml") && wrong.contains("OTA_VEIW"), "{wrong}");
+    std::fs::write(&file, good.replace("OTA_START = [\"OTA_VIEW\"]\n", "")).unwrap();
+    until("the other dependencies", || ready(&gate).0 == 200);
+    assert_ne!(ready(&gate).1["policy_revision"], first.1["policy_revision"]);
+}

@@ -39,7 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
         .routes(routes!(list_devices))
 }
 
-fn shown(entity: &Entity) -> Result<Value, ControlError> {
+pub(super) fn shown(entity: &Entity) -> Result<Value, ControlError> {
     Organization::read(entity).map(|it| described(&it)).map_err(broken)
 }
 

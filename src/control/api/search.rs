@@ -1,4 +1,4 @@
-//! Finding devices by words.
+//! Finding devices and organizations by words.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::control::api::cursor::Binding;
-use crate::control::api::devices;
-use crate::control::api::form::{DeviceBody, PageBody, Refusals};
+use crate::control::api::form::{DeviceBody, OrganizationBody, PageBody, Refusals};
 use crate::control::api::incoming::{PageForm, entity};
+use crate::control::api::outgoing::Shown;
+use crate::control::api::{devices, organizations};
 use crate::control::{Control, ControlError};
 use crate::domain::Uid;
 use crate::domain::nouns::{Organization, User};
-use crate::sharing::Search;
-use crate::store::Place;
+use crate::sharing::{Found, Place, Search};
 
-/// The route.
+/// The routes.
 pub(super) fn routes() -> OpenApiRouter<Arc<Control>> {
-    OpenApiRouter::new().routes(routes!(search))
+    OpenApiRouter::new().routes(routes!(search)).routes(routes!(find_organizations))
 }
 
 /// What is looked for.
@@ -81,15 +81,7 @@ async fn search(
     let actor = control.reader(&headers).await?;
     let (switched, form) = control.switched::<SearchForm>(actor.as_ref(), &uri, &headers).await?;
     let SearchForm { query, scope, organization, sort, limit, cursor } = form;
-    let organization = match (organization, switched) {
-        (Some(id), Some(switched)) if id != switched.id() => {
-            let what = "`organization` is not the one that was switched to: state one of them";
-            return Err(ControlError::Malformed(what.to_owned()));
-        }
-        (Some(id), _) => entity(Organization::KIND, &id)?,
-        (None, Some(switched)) => switched,
-        (None, None) => control.home(actor.as_ref()).await?,
-    };
+    let organization = control.place_of(actor.as_ref(), organization.as_deref(), switched).await?;
     let (below, is_backwards) =
         (scope.unwrap_or_default() == ScopeForm::All, sort == Some(SortForm::NameBackwards));
     let query = query.unwrap_or_default();
@@ -100,8 +92,54 @@ async fn search(
     let after = page.cursor.as_deref().map(|cursor| place(&binding.read(cursor)?)).transpose()?;
     let search = Search::parse(organization, below, &query, is_backwards)?;
     let found = control.sharing()?.search(actor.as_ref(), &search, after.as_ref(), page.limit()?).await?;
-    let items: Vec<Value> = found.items.iter().map(devices::shown).collect::<Result<_, _>>()?;
-    let next = found.next.map(|it| binding.write(&json!([it.sort, it.id]).to_string()));
+    answered(&found, &binding, devices::shown)
+}
+
+/// Which organizations are looked for.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DirectoryForm {
+    /// Words, each the beginning of one of the organization's name or id. Everything unless stated.
+    #[param(max_length = 255)]
+    query: Option<String>,
+    /// The order; organizations of the same name in the order of their ids.
+    sort: Option<SortForm>,
+    /// The most items; 50 unless stated, at most 200.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// What the page before gave as `next`.
+    cursor: Option<String>,
+    /// The id of an organization, to look at it and below: the one that was switched to, or the own one,
+    /// unless stated.
+    organization: Option<String>,
+}
+
+/// Finds organizations: an organization and those below it, as far as the caller may see them.
+#[utoipa::path(get, path = "/api/v1/organizations", tag = "sharing", security(("bearer" = [])), params(DirectoryForm), responses((status = 200, description = "what was found", body = PageBody<OrganizationBody>), Refusals))]
+async fn find_organizations(
+    State(control): State<Arc<Control>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Json<Value>, ControlError> {
+    let actor = control.reader(&headers).await?;
+    let (switched, form) = control.switched::<DirectoryForm>(actor.as_ref(), &uri, &headers).await?;
+    let top = control.place_of(actor.as_ref(), form.organization.as_deref(), switched).await?;
+    let is_backwards = form.sort == Some(SortForm::NameBackwards);
+    let query = form.query.unwrap_or_default();
+    let caller = actor.as_ref().map(Uid::to_string).unwrap_or_default();
+    let binding = Binding::new(&[&caller, "organizations", top.id(), &is_backwards.to_string(), &query]);
+    let page = PageForm { limit: form.limit, cursor: form.cursor };
+    let after = page.cursor.as_deref().map(|cursor| place(&binding.read(cursor)?)).transpose()?;
+    let search = Search::parse(top, true, &query, is_backwards)?;
+    let found =
+        control.sharing()?.find_organizations(actor.as_ref(), &search, after.as_ref(), page.limit()?).await?;
+    answered(&found, &binding, organizations::shown)
+}
+
+fn answered(found: &Found, binding: &Binding, shown: Shown) -> Result<Json<Value>, ControlError> {
+    let items: Vec<Value> = found.items.iter().map(shown).collect::<Result<_, _>>()?;
+    let next = found.next.as_ref().map(|it| binding.write(&json!([it.sort, it.id]).to_string()));
     Ok(Json(json!({ "items": items, "next": next })))
 }
 
@@ -111,6 +149,24 @@ fn place(text: &str) -> Result<Place, ControlError> {
 }
 
 impl Control {
+    /// Where is looked: what is stated, what was switched to, or at home.
+    async fn place_of(
+        &self,
+        actor: Option<&Uid>,
+        stated: Option<&str>,
+        switched: Option<Uid>,
+    ) -> Result<Uid, ControlError> {
+        match (stated, switched) {
+            (Some(id), Some(switched)) if id != switched.id() => {
+                let what = "`organization` is not the one that was switched to: state one of them";
+                Err(ControlError::Malformed(what.to_owned()))
+            }
+            (Some(id), _) => entity(Organization::KIND, id),
+            (None, Some(switched)) => Ok(switched),
+            (None, None) => self.home(actor).await,
+        }
+    }
+
     /// The organization that a person is a member of.
     async fn home(&self, actor: Option<&Uid>) -> Result<Uid, ControlError> {
         let stated = || ControlError::Malformed("`organization`: state which one".to_owned());
@@ -118,6 +174,6 @@ impl Control {
         let session = self.decider.pin();
         let home = session.attribute(actor, "organization").await.map_err(ControlError::Undecided)?;
         // Who is nobody here is told so when the search is decided.
-        Ok(entity(Organization::KIND, home.as_deref().unwrap_or("?"))?)
+        entity(Organization::KIND, home.as_deref().unwrap_or("?"))
     }
 }

@@ -26,6 +26,7 @@ fn of_organizations() -> Vec<Route> {
         ),
         ("GET", "/me", "", Value::Null, 200),
         ("POST", "/organizations", "", json!({ "parent": "home", "name": "Mine" }), 404),
+        ("GET", "/organizations", "", Value::Null, 200),
         ("GET", "/organizations/{id}", "home", Value::Null, 404),
         ("PATCH", "/organizations/{id}", "home", name(), 404),
         ("DELETE", "/organizations/{id}", "villa-family", Value::Null, 404),

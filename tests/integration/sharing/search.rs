@@ -154,3 +154,32 @@ async fn many_devices_are_found_in_bounded_pages() {
     }
     assert!(found == 0 && pages > 1, "{found} in {pages} pages");
 }
+
+#[tokio::test]
+async fn organizations_are_found_among_the_own_one_and_those_below() {
+    let bench = Bench::start().await;
+    let found = async |who: &str, query: &str| bench.ids(who, &format!("/api/v1/organizations{query}")).await;
+    let search = async |who: &str, query: &str| {
+        let answer = bench.done(who, "GET", &format!("/api/v1/organizations?{query}"), Value::Null).await;
+        let items = answer["items"].as_array().unwrap();
+        items.iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for name in ["Annex", "Tower"] {
+        let body = json!({ "parent": "villa", "name": name });
+        bench.done("villa-dad", "POST", "/api/v1/organizations", body).await;
+    }
+    assert_eq!(found("villa-dad", "").await.len(), 4, "page by page");
+    assert_eq!(search("villa-dad", "query=FAM").await, ["villa-family"]);
+    assert_eq!(search("villa-dad", "query=villa&sort=-name").await, ["villa-family", "villa"]);
+    assert_eq!(search("villa-dad", "query=home").await, [""; 0]);
+    assert_eq!(search("villa-wife", "").await, ["villa-family"], "nobody looks up");
+    assert_eq!(search("wife", "").await, ["home"]);
+    bench
+        .expect(&[
+            ("wife", "GET", "/api/v1/organizations?organization=villa", Value::Null, 404, "no-such-resource"),
+            ("villa-wife", "GET", "/api/v1/organizations?organization=villa", Value::Null, 404, ""),
+            (OPERATOR, "GET", "/api/v1/organizations", Value::Null, 400, "malformed-request"),
+            (OPERATOR, "GET", "/api/v1/organizations?organization=villa", Value::Null, 200, ""),
+        ])
+        .await;
+}
