@@ -80,12 +80,13 @@ fn a_kill_leaves_what_the_upstream_made_registered_or_noted() {
         let length = body.len();
         let request =
             format!("{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}");
-        Wire::connect(process.gateway).send(request);
+        let mut caller = Wire::connect(process.gateway);
+        caller.send(request);
         asked.recv_timeout(Duration::from_secs(20)).unwrap();
         // The moment of the kill is the test's subject: from at once to a while after the answer.
         std::thread::sleep(Duration::from_millis(round * 2));
         process.kill();
-        drop(process);
+        drop((caller, process));
 
         let after = Process::start(&config);
         let notes = after.operate("GET /api/v1/reconciliations?limit=200");
