@@ -6,12 +6,15 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use crate::domain::moment::rfc3339;
-use crate::domain::nouns::{Device, Grant, Organization, RECONCILIATION, User};
+use crate::domain::nouns::{Device, Grant, RECONCILIATION, User};
 use crate::domain::{Change, Entity, Query, SecretText, Uid};
 use crate::sharing::devices::Provision;
 use crate::sharing::{
     Actor, Circumstances, Conflict, Failure, Moment, Operation, Plan, Reader, Rule, Sharing,
 };
+
+/// What adding a device depends on.
+type Provisioned = <Provision as Operation>::Known;
 
 /// A device that the upstream makes, as far as it is known.
 #[derive(Debug, Clone, Default)]
@@ -92,7 +95,7 @@ pub struct Begin {
 }
 
 impl Operation for Begin {
-    type Known = (Option<Organization>, bool);
+    type Known = (Option<Provisioned>, bool);
 
     async fn known(&self, reader: &Reader<'_>, actor: &Actor) -> Result<Self::Known, Failure> {
         let Some(provision) = self.intent.provision(&self.entry) else { return Ok((None, false)) };
@@ -102,7 +105,7 @@ impl Operation for Begin {
             }
             _ => false,
         };
-        Ok((provision.known(reader, actor).await?, taken))
+        Ok((Some(provision.known(reader, actor).await?), taken))
     }
 
     fn rule(&self, _: &Actor, _: &Self::Known) -> Rule {
@@ -113,7 +116,7 @@ impl Operation for Begin {
         if *taken {
             return Err(Conflict::Taken);
         }
-        if let Some(provision) = self.intent.provision(&self.entry) {
+        if let (Some(provision), Some(known)) = (self.intent.provision(&self.entry), known) {
             provision.plan(actor, known, moment)?;
         }
         let note = Change::Create(self.intent.note(&self.entry, moment.now_ms));
@@ -131,10 +134,9 @@ pub struct Settle {
 }
 
 /// What settling depends on.
-#[derive(Debug)]
 pub struct Situation {
     noted: bool,
-    organization: Option<Organization>,
+    provisioned: Option<Provisioned>,
     gone: Vec<Uid>,
 }
 
@@ -145,12 +147,12 @@ impl Operation for Settle {
         let noted = reader.entity(&self.entry).await?.is_some();
         match self.intent.provision(&self.entry) {
             Some(provision) => {
-                let organization = provision.known(reader, actor).await?;
-                Ok(Situation { noted, organization, gone: Vec::new() })
+                let provisioned = Some(provision.known(reader, actor).await?);
+                Ok(Situation { noted, provisioned, gone: Vec::new() })
             }
             None => {
                 let resources = self.intent.queries.iter().map(|query| &query.resource);
-                Ok(Situation { noted, organization: None, gone: with_grants(reader, resources).await? })
+                Ok(Situation { noted, provisioned: None, gone: with_grants(reader, resources).await? })
             }
         }
     }
@@ -163,11 +165,11 @@ impl Operation for Settle {
         if !known.noted {
             return Err(Conflict::Missing);
         }
-        let mut plan = match self.intent.provision(&self.entry) {
-            Some(provision) => {
+        let mut plan = match self.intent.provision(&self.entry).zip(known.provisioned.as_ref()) {
+            Some((provision, known)) => {
                 let provision = usable(provision);
                 let of = Uid::new(Device::KIND, provision.id.as_str())?;
-                let mut plan = provision.plan(actor, &known.organization, moment)?;
+                let mut plan = provision.plan(actor, known, moment)?;
                 let secrets = self.intent.makes.iter().flat_map(|makes| makes.secrets.clone());
                 plan.changes.extend(secrets.map(|(name, value)| Change::Keep {
                     of: of.clone(),
@@ -219,11 +221,9 @@ pub struct Finish {
 }
 
 /// What the note says, and what it leads to.
-#[derive(Debug)]
 pub struct Noted {
     owner: Actor,
-    provision: Option<Provision>,
-    organization: Option<Organization>,
+    provision: Option<(Provision, Provisioned)>,
     gone: Vec<Uid>,
 }
 
@@ -244,7 +244,7 @@ impl Operation for Finish {
         let resources: Vec<Uid> = resources.filter_map(Json::as_str).filter_map(uid).collect();
         if text("effect").as_deref() != Some("creates") {
             let gone = with_grants(reader, resources.iter()).await?;
-            return Ok(Some(Noted { owner, provision: None, organization: None, gone }));
+            return Ok(Some(Noted { owner, provision: None, gone }));
         }
         let Some(organization) = resources.into_iter().next() else { return Ok(None) };
         let id = self.device.clone().or_else(|| text("id"));
@@ -252,8 +252,8 @@ impl Operation for Finish {
         let makes =
             Newcomer { id: Some(id), name: text("name"), template: text("template"), secrets: Vec::new() };
         let provision = usable(provision(&makes, organization, &self.entry));
-        let organization = provision.known(reader, &owner).await?;
-        Ok(Some(Noted { owner, provision: Some(provision), organization, gone: Vec::new() }))
+        let provisioned = provision.known(reader, &owner).await?;
+        Ok(Some(Noted { owner, provision: Some((provision, provisioned)), gone: Vec::new() }))
     }
 
     fn rule(&self, _: &Actor, _: &Self::Known) -> Rule {
@@ -263,7 +263,7 @@ impl Operation for Finish {
     fn plan(&self, _: &Actor, known: &Self::Known, moment: &Moment) -> Result<Plan, Conflict> {
         let noted = known.as_ref().ok_or(Conflict::Missing)?;
         let mut plan = match &noted.provision {
-            Some(provision) => provision.plan(&noted.owner, &noted.organization, moment)?,
+            Some((provision, known)) => provision.plan(&noted.owner, known, moment)?,
             None => Plan::default(),
         };
         plan.changes.extend(noted.gone.iter().chain([&self.entry]).cloned().map(Change::Remove));
