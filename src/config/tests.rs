@@ -31,6 +31,7 @@ fn the_example_shows_the_defaults() {
     assert_eq!(example.sharing, minimal.sharing);
     assert_eq!(example.plans, minimal.plans);
     assert_eq!(example.mail, minimal.mail);
+    assert_eq!(example.secrets, minimal.secrets);
     assert_eq!(example.policies, minimal.policies);
     assert_eq!(example.entities, minimal.entities);
     assert_eq!(example.store, minimal.store);
@@ -53,11 +54,19 @@ fn the_examples_comments_are_a_configuration_too() {
 /// The message for an unknown key lists the known ones; each must stand in the example.
 #[test]
 fn the_example_shows_every_key() {
-    let tables = ["gateway", "control", "upstream", "policies", "entities", "store", "authentication"];
-    let tables = tables
-        .into_iter()
-        .chain(["sharing", "mail", "records", "cache", "limits"])
-        .map(|table| format!("[{table}]"));
+    let tables = [
+        "gateway",
+        "control",
+        "upstream",
+        "sharing",
+        "mail",
+        "secrets",
+        "policies",
+        "entities",
+        "store",
+        "authentication",
+    ];
+    let tables = tables.into_iter().chain(["records", "cache", "limits"]).map(|table| format!("[{table}]"));
     let nested =
         ["[[authentication.jwt]]", "[authentication.api_key]", "[[route]]", "[[route]]\n[[route.message]]"];
     let text = uncommented();

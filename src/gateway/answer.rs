@@ -54,6 +54,10 @@ impl Unseen<'_> {
         if head.headers.get(header::CONTENT_ENCODING).is_some_and(|it| it.as_bytes() != b"identity") {
             return Err(Refusal::Withheld("it is compressed"));
         }
+        let streams = |it: &HeaderValue| it.as_bytes().starts_with(b"text/event-stream");
+        if head.headers.get(header::CONTENT_TYPE).is_some_and(streams) {
+            return Err(Refusal::Withheld("it does not end"));
+        }
         if self.injected.clean(&mut head.headers) && head.status.is_redirection() {
             return Err(Refusal::Withheld("it redirects with the device's secret"));
         }

@@ -138,7 +138,8 @@ impl Carrier {
 
 /// What is known of the device before the upstream made it.
 pub(super) fn expected(creation: &Creation) -> Newcomer {
-    made(creation, None)
+    let expected = made(creation, None);
+    Newcomer { id: expected.id.or_else(|| creation.wished.clone()), ..expected }
 }
 
 fn made(creation: &Creation, answer: Option<&Json>) -> Newcomer {

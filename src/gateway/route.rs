@@ -116,6 +116,8 @@ pub struct Creates {
 pub struct Creation {
     /// Its id.
     pub id: Told,
+    /// The id that the request wishes for, where the answer says what it got.
+    pub wished: Option<String>,
     /// Its name.
     pub name: Option<Told>,
     /// Its template.
@@ -280,7 +282,7 @@ impl Route {
     pub fn sources(&self) -> impl Iterator<Item = &IdSource> {
         let when = self.when.iter().map(|condition| &condition.source);
         let said = self.creates.iter().flat_map(|it| it.name.iter().chain(&it.template));
-        when.chain(self.rule.iter().flat_map(Rule::sources)).chain(said)
+        when.chain(self.rule.iter().flat_map(Rule::sources)).chain(said).chain(&self.refuse)
     }
 
     fn id_names(&self) -> impl Iterator<Item = &str> {

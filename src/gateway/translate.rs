@@ -142,8 +142,9 @@ impl Translator<'_> {
         let reading = Reading { parts, target: &target, payload: &payload };
         let route = self.choose(candidates, &reading).ok_or_else(|| unrouted(caller))?;
         let mut queries = self.queries(&route, &reading, principal).await?;
+        let creation = route.creates().map(|creates| reading.creation(creates)).transpose()?;
         if route.rule().is_some() {
-            self.refuse_other_ids(&reading, &queries)?;
+            self.refuse_other_ids(&reading, &queries, creation.as_ref())?;
         }
         self.refuse_own_names(&route, &reading)?;
         let listing = self.listing(&route, &reading, principal)?;
@@ -151,7 +152,6 @@ impl Translator<'_> {
         let switched = named.filter(|_| listing.is_some());
         queries.extend(switched.iter().zip(principal).map(|(it, principal)| switch::query(principal, it)));
         let upgrade = upgrade.map(|upgrade| opening(&route, upgrade, principal, &reading)).transpose()?;
-        let creation = route.creates().map(|creates| reading.creation(creates)).transpose()?;
         let outgoing = self.outgoing(&route, reading, principal, peer)?;
         let outgoing = Outgoing { body: payload.into_body(), ..outgoing };
         let credential = principal.map(|it| opening::credential(it)).unwrap_or_default();
@@ -212,8 +212,15 @@ impl Translator<'_> {
         Ok(Some(Query { principal, action, resource, context: Arc::new(context) }))
     }
 
-    fn refuse_other_ids(&self, reading: &Reading<'_>, queries: &[Query]) -> Result<(), Refusal> {
-        let decided = |id: &str| queries.iter().any(|query| query.resource.id() == id);
+    fn refuse_other_ids(
+        &self,
+        reading: &Reading<'_>,
+        queries: &[Query],
+        creation: Option<&Creation>,
+    ) -> Result<(), Refusal> {
+        // An id that is wished for is not in use, or the request is refused before it is sent.
+        let wished = creation.and_then(|creation| creation.wished.as_deref());
+        let decided = |id: &str| wished == Some(id) || queries.iter().any(|query| query.resource.id() == id);
         let known = self.routes.known_id_names();
         ids::refuse_others(reading.target, reading.payload, known, &decided)
     }
@@ -286,7 +293,11 @@ impl Reading<'_> {
     /// Whether the request has something at this place, whatever it is.
     fn has(&self, source: &IdSource) -> bool {
         match source {
-            IdSource::Query(name) => self.target.query().iter().any(|pair| pair.key == **name),
+            IdSource::Query(name) => {
+                let mut pairs = self.target.query().iter().chain(self.payload.form());
+                pairs.any(|pair| fold_name(&pair.key) == fold_name(name))
+            }
+            IdSource::Body(pointer) => self.payload.json().is_some_and(|body| pointer.is_in(body)),
             other => self.value(other).is_some(),
         }
     }
@@ -303,7 +314,16 @@ impl Reading<'_> {
         };
         let optional = |source: &Option<IdSource>| source.as_ref().and_then(told);
         let (name, template) = (optional(&creates.name), optional(&creates.template));
-        Ok(Creation { id, name, template, secrets: creates.secrets.clone() })
+        let wished = match &creates.id {
+            IdSource::Response(pointer) => pointer.last_key().and_then(|key| self.member(key)),
+            _ => None,
+        };
+        Ok(Creation { id, wished, name, template, secrets: creates.secrets.clone() })
+    }
+
+    /// An id among the members of the body.
+    fn member(&self, key: &str) -> Option<String> {
+        self.payload.json()?.get(key).and_then(ids::id_text)
     }
 
     fn header(&self, name: &HeaderName) -> Option<&str> {

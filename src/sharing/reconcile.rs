@@ -13,8 +13,8 @@ use crate::sharing::{
     Actor, Circumstances, Conflict, Failure, Moment, Operation, Plan, Reader, Rule, Sharing,
 };
 
-/// What registering a device depends on.
-type Place = <Provision as Operation>::Known;
+/// What adding a device depends on.
+type Provisioned = <Provision as Operation>::Known;
 
 /// A device that the upstream makes, as far as it is known.
 #[derive(Debug, Clone, Default)]
@@ -95,7 +95,7 @@ pub struct Begin {
 }
 
 impl Operation for Begin {
-    type Known = (Option<Place>, bool);
+    type Known = (Option<Provisioned>, bool);
 
     async fn known(&self, reader: &Reader<'_>, actor: &Actor) -> Result<Self::Known, Failure> {
         let Some(provision) = self.intent.provision(&self.entry) else { return Ok((None, false)) };
@@ -116,8 +116,8 @@ impl Operation for Begin {
         if *taken {
             return Err(Conflict::Taken);
         }
-        if let Some((provision, place)) = self.intent.provision(&self.entry).zip(known.as_ref()) {
-            provision.plan(actor, place, moment)?;
+        if let (Some(provision), Some(known)) = (self.intent.provision(&self.entry), known) {
+            provision.plan(actor, known, moment)?;
         }
         let note = Change::Create(self.intent.note(&self.entry, moment.now_ms));
         Ok(Plan { changes: vec![note], ..Plan::default() })
@@ -134,10 +134,9 @@ pub struct Settle {
 }
 
 /// What settling depends on.
-#[derive(Debug)]
 pub struct Situation {
     noted: bool,
-    place: Option<Place>,
+    provisioned: Option<Provisioned>,
     gone: Vec<Uid>,
 }
 
@@ -148,12 +147,12 @@ impl Operation for Settle {
         let noted = reader.entity(&self.entry).await?.is_some();
         match self.intent.provision(&self.entry) {
             Some(provision) => {
-                let place = Some(provision.known(reader, actor).await?);
-                Ok(Situation { noted, place, gone: Vec::new() })
+                let provisioned = Some(provision.known(reader, actor).await?);
+                Ok(Situation { noted, provisioned, gone: Vec::new() })
             }
             None => {
                 let resources = self.intent.queries.iter().map(|query| &query.resource);
-                Ok(Situation { noted, place: None, gone: with_grants(reader, resources).await? })
+                Ok(Situation { noted, provisioned: None, gone: with_grants(reader, resources).await? })
             }
         }
     }
@@ -166,11 +165,11 @@ impl Operation for Settle {
         if !known.noted {
             return Err(Conflict::Missing);
         }
-        let mut plan = match self.intent.provision(&self.entry).zip(known.place.as_ref()) {
-            Some((provision, place)) => {
+        let mut plan = match self.intent.provision(&self.entry).zip(known.provisioned.as_ref()) {
+            Some((provision, known)) => {
                 let provision = usable(provision);
                 let of = Uid::new(Device::KIND, provision.id.as_str())?;
-                let mut plan = provision.plan(actor, place, moment)?;
+                let mut plan = provision.plan(actor, known, moment)?;
                 let secrets = self.intent.makes.iter().flat_map(|makes| makes.secrets.clone());
                 plan.changes.extend(secrets.map(|(name, value)| Change::Keep {
                     of: of.clone(),
@@ -222,10 +221,9 @@ pub struct Finish {
 }
 
 /// What the note says, and what it leads to.
-#[derive(Debug)]
 pub struct Noted {
     owner: Actor,
-    provision: Option<(Provision, Place)>,
+    provision: Option<(Provision, Provisioned)>,
     gone: Vec<Uid>,
 }
 
@@ -254,8 +252,8 @@ impl Operation for Finish {
         let makes =
             Newcomer { id: Some(id), name: text("name"), template: text("template"), secrets: Vec::new() };
         let provision = usable(provision(&makes, organization, &self.entry));
-        let place = provision.known(reader, &owner).await?;
-        Ok(Some(Noted { owner, provision: Some((provision, place)), gone: Vec::new() }))
+        let provisioned = provision.known(reader, &owner).await?;
+        Ok(Some(Noted { owner, provision: Some((provision, provisioned)), gone: Vec::new() }))
     }
 
     fn rule(&self, _: &Actor, _: &Self::Known) -> Rule {
@@ -265,7 +263,7 @@ impl Operation for Finish {
     fn plan(&self, _: &Actor, known: &Self::Known, moment: &Moment) -> Result<Plan, Conflict> {
         let noted = known.as_ref().ok_or(Conflict::Missing)?;
         let mut plan = match &noted.provision {
-            Some((provision, place)) => provision.plan(&noted.owner, place, moment)?,
+            Some((provision, known)) => provision.plan(&noted.owner, known, moment)?,
             None => Plan::default(),
         };
         plan.changes.extend(noted.gone.iter().chain([&self.entry]).cloned().map(Change::Remove));

@@ -281,10 +281,17 @@ fn a_device_is_created_used_and_deleted_without_anybody_seeing_its_token() {
     for wrong in [
         json!({ "templateId": 353, "name": "Kettle", "ownerId": 879 }),
         json!({ "templateId": 353, "name": "Kettle", "onwerId": 879 }),
+        json!({ "templateId": 353, "name": "Kettle", "owner_id": 879 }),
+        json!({ "templateId": 353, "name": "Kettle", "token": "mine" }),
         json!({ "templateId": 353, "name": "Kettle", "orgId": 900 }),
     ] {
         assert_eq!(gate.send("dad", &create, &wrong).status, 400, "{wrong}");
     }
+    let form = "owner_id=879&name=Kettle";
+    let head = gate.head("dad", &create);
+    let kind = "Content-Type: application/x-www-form-urlencoded";
+    let form = format!("{head}{kind}\r\nContent-Length: {}\r\n\r\n{form}", form.len());
+    assert_eq!(gate.connect().send(form).reply(false).status, 415);
     let refused = gate.send("dad", &create, &json!({ "templateId": 353, "name": "refused" }));
     assert_eq!(
         (refused.status, refused.text()),

@@ -85,7 +85,7 @@ fn effects(config: &RouteConfig, route: &Route) -> Complaint {
     }
     let resources = route.rule().map_or(&[][..], |rule| &rule.resources);
     let single = matches!(resources, [one] if !one.id.has_each() && *one.kind == *Organization::KIND);
-    if config.creates.is_some() && ruled && !single {
+    if route.creates().is_some() && ruled && !single {
         return complain(
             route,
             "creates a device in no single organization",

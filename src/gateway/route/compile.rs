@@ -1,5 +1,7 @@
 //! Gives each `[[route]]` its meaning, or says what is wrong with it.
 
+mod answer;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,16 +11,13 @@ use toml::Spanned;
 
 use crate::config::read::{is_entity_type, is_identifier};
 use crate::config::{
-    CreatesConfig, FilterConfig, MessageConfig, OneOrMany, Origin, Place, ResourceConfig, RouteConfig,
-    Secret, Text, WhenConfig,
+    MessageConfig, OneOrMany, Origin, Place, ResourceConfig, RouteConfig, Secret, Text, WhenConfig,
 };
 use crate::domain::ActionName;
 use crate::domain::SecretText;
-use crate::domain::nouns::Device;
 use crate::finding::Finding;
 use crate::gateway::route::{
-    Condition, Creates, IdSource, Injection, ListFilter, MessageRule, MessageRules, Pattern, Pointer,
-    Redaction, Route, Rule, Target, Vocabulary,
+    Condition, IdSource, Injection, MessageRule, MessageRules, Pattern, Route, Rule, Target, Vocabulary,
 };
 
 /// Compiles each route; `None` stands for one with findings.
@@ -180,50 +179,6 @@ impl Compiler<'_> {
         Some(Target { kind, id: self.request_source(&config.id)? })
     }
 
-    fn creates(&mut self, config: &CreatesConfig) -> Option<Creates> {
-        self.kind(&config.kind);
-        if config.kind.get_ref() != Device::KIND {
-            let message = format!("`{}` cannot be registered", config.kind.get_ref());
-            self.fail(config.kind.span(), message, "write `type = \"Device\"`");
-        }
-        let (name, template) = (self.told(config.name.as_ref()), self.told(config.template.as_ref()));
-        let id = self.source(&config.id)?;
-        if id.has_each() || !matches!(id, IdSource::Response(_) | IdSource::Path { .. }) {
-            let help = "write `response:/pointer` or `path:NAME`";
-            self.fail(config.id.span(), format!("`{id}` does not say what was created"), help);
-            return None;
-        }
-        let secrets = config.secrets.iter().filter_map(|(name, source)| self.made_secret(name, source));
-        Some(Creates { id, name, template, secrets: secrets.collect() })
-    }
-
-    fn made_secret(&mut self, name: &Text, text: &Text) -> Option<(Arc<str>, Pointer)> {
-        match self.source(text)? {
-            IdSource::Response(pointer) if SecretText::is_name(name.get_ref()) && !pointer.has_each() => {
-                Some((name.get_ref().as_str().into(), pointer))
-            }
-            _ => {
-                let message = format!("`{}` does not say where a secret is", text.get_ref());
-                self.fail(text.span(), message, "write `NAME = \"response:/pointer\"`");
-                None
-            }
-        }
-    }
-
-    fn told(&mut self, text: Option<&Text>) -> Option<IdSource> {
-        let text = text?;
-        let source = self.source(text)?;
-        if source.has_each() || matches!(source, IdSource::Principal(_)) {
-            self.fail(
-                text.span(),
-                format!("`{source}` is not one text"),
-                "write `body:/name` or `response:/name`",
-            );
-            return None;
-        }
-        Some(source)
-    }
-
     fn attribute(&mut self, name: &Text, source: &Text) -> Option<(Box<str>, IdSource)> {
         if !is_identifier(name.get_ref()) {
             let message = format!("`{}` is not the name of an attribute", name.get_ref());
@@ -254,17 +209,6 @@ impl Compiler<'_> {
         Some(Condition { source, values: values.as_slice().to_vec() })
     }
 
-    fn pointer(&mut self, text: &Text) -> Option<Pointer> {
-        match Pointer::parse(text.get_ref()) {
-            Some(pointer) if !pointer.has_each() => Some(pointer),
-            _ => {
-                let message = format!("`{}` is not a JSON pointer to one value", text.get_ref());
-                self.fail(text.span(), message, "write one such as `/devices`, without `*`");
-                None
-            }
-        }
-    }
-
     fn dropped(&mut self, text: &Text) -> Option<Box<str>> {
         match self.source(text)? {
             IdSource::Query(name) => Some(name),
@@ -285,38 +229,6 @@ impl Compiler<'_> {
                 None
             }
         }
-    }
-
-    fn redacted(&mut self, text: &Text) -> Option<Redaction> {
-        let read = Redaction::parse(text.get_ref());
-        if read.is_none() {
-            let message = format!("`{}` is not a JSON pointer", text.get_ref());
-            let help = "write one such as `/token`, `/items/*/ip` or `/items/*(name=Owner)/value`";
-            self.fail(text.span(), message, help);
-        }
-        read
-    }
-
-    fn filter(&mut self, config: &FilterConfig) -> Option<ListFilter> {
-        let (action, kind) = (self.action(&config.action), self.kind(&config.kind));
-        let (items, id) = (self.pointer(&config.items), self.pointer(&config.id));
-        let keep = config.keep.iter().map(|kept| self.pointer(kept)).collect::<Option<Vec<_>>>();
-        let total = config.total.as_ref().map(|total| (total, self.pointer(total)));
-        if let (Some((text, Some(total))), Some(items)) = (&total, &items)
-            && total.tokens().starts_with(items.tokens())
-        {
-            let message = "the total is inside the list";
-            self.fail(text.span(), message, "point `total` at a number beside `items`");
-        }
-        Some(ListFilter {
-            action,
-            kind,
-            items: items?,
-            id: id?,
-            id_prefix: config.id_prefix.get_ref().as_str().into(),
-            total: total.and_then(|(_, pointer)| pointer),
-            keep: keep?,
-        })
     }
 
     fn injection(&mut self, place: &Text, value: &Spanned<Secret>) -> Option<(Place, Injection)> {

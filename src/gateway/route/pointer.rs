@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value as Json;
 
+use crate::gateway::route::fold_name;
+
 /// Where values are in a JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pointer {
@@ -66,6 +68,16 @@ impl Pointer {
         Some(found)
     }
 
+    /// Whether something is there, under this or a name that some servers take for the same.
+    #[must_use]
+    pub fn is_in(&self, value: &Json) -> bool {
+        let mut at = vec![value];
+        for token in &self.tokens {
+            at = at.into_iter().flat_map(|it| like(it, token)).collect();
+        }
+        !at.is_empty()
+    }
+
     /// The one value that it stands for.
     #[must_use]
     pub fn get<'v>(&self, value: &'v Json) -> Option<&'v Json> {
@@ -73,6 +85,19 @@ impl Pointer {
             [one] if !self.has_each() => Some(one),
             _ => None,
         }
+    }
+}
+
+/// The members that a token may mean.
+fn like<'v>(value: &'v Json, token: &Token) -> Vec<&'v Json> {
+    match (value, token) {
+        (Json::Object(members), Token::Key(key)) => {
+            let same = members.iter().filter(|(name, _)| fold_name(name) == fold_name(key));
+            same.map(|(_, value)| value).collect()
+        }
+        (Json::Array(items), Token::Each) => items.iter().collect(),
+        (value, Token::Key(key)) => member(value, key).into_iter().collect(),
+        _ => Vec::new(),
     }
 }
 

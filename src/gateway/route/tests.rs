@@ -161,6 +161,12 @@ fn a_bad_part_is_refused_at_its_place() {
     refused(&more("when = { \"body:/a\" = [] }"), "[]", "cannot have these values");
     refused(&more("when = { \"principal.a\" = \"x\" }"), "\"principal.a\"", "cannot tell");
     refused(&more("creates = { type = \"Device\", id = \"query:id\" }"), "\"query:id\"", "what was created");
+    refused(&more("creates = { type = \"Pet\", id = \"response:/id\" }"), "\"Pet\"", "cannot be registered");
+    let secret = "creates = { type = \"Device\", id = \"response:/id\", secrets = { t = \"body:/t\" } }";
+    refused(&more(secret), "\"body:/t\"", "where a secret is");
+    refused(&more("drop = [\"header:X-A\"]"), "\"header:X-A\"", "cannot be dropped");
+    refused(&more("refuse = [\"path:d\"]"), "\"path:d\"", "cannot be refused");
+    refused(&more("redact = [\"token\"]"), "\"token\"", "not a JSON pointer");
     refused(&more("inject = { \"cookie:a\" = \"b\" }"), "\"cookie:a\"", "not a place");
     refused(&more("inject = { \"query:a\" = \"secret:\" }"), "\"secret:\"", "not the name of a secret");
     let filter = "[[route]]\nmatch = \"GET /d\"\nfilter = { action = \"view\", type = \"Device\", items = \"devices\", id = \"/id\" }";
@@ -182,6 +188,11 @@ fn parts_that_do_not_fit_together_are_refused() {
     let both = "removes = true\ncreates = { type = \"Device\", id = \"response:/id\" }";
     refused(&route("POST", &format!("{full}\n{both}")), post, "creates and removes");
     refused(&route("GET", &format!("{full}\nremoves = true")), "\"GET /d/{d}\"", "only reads");
+    let made = "creates = { type = \"Device\", id = \"response:/id\" }";
+    refused(&route("POST", &format!("{full}\n{made}")), post, "no single organization");
+    let socket =
+        format!("{full}\ninject = {{ \"query:t\" = \"secret:t\" }}\n[[route.message]]\naction = \"view\"");
+    refused(&route("GET", &socket), "\"GET /d/{d}\"", "secret into a socket");
     let body = "action = \"view\"\nresource = { type = \"Device\", id = \"body:/id\" }";
     refused(&route("GET", body), "\"GET /d/{d}\"", "reads a body");
     let query = "action = \"view\"\nresource = { type = \"Device\", id = \"query:q\" }\ninject = { \"query:q\" = \"x\" }";

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use crate::support::gate::{Gate, Setup, world};
 use crate::support::upstream::{Answer, Recorder, Seen};
 
-const ROUTES: &str = r#"
+pub(super) const ROUTES: &str = r#"
 [[route]]
 match = "POST /devices"
 action = "provision"
@@ -29,7 +29,7 @@ removes = true
 "#;
 
 /// The world in which the wife may add devices, to an organization that takes some templates.
-fn entities() -> Json {
+pub(super) fn entities() -> Json {
     let mut all = world();
     for entity in all.as_array_mut().unwrap() {
         if entity["uid"]["id"] == "house-family/member" {
@@ -81,10 +81,13 @@ fn a_device_that_the_upstream_made_is_the_callers_at_once() {
     assert_eq!((&stored["name"], &stored["template"]), (&json!("My kettle"), &json!("lamps")));
     assert!(stored["owner"].to_string().contains("wife"), "{stored}");
     assert!(stored["organization"].to_string().contains("house-family"), "{stored}");
+    let wished = gate.send("wife", "POST /devices", &json!({ "name": "Mine", "id": "mine" }));
+    assert_eq!(wished.problem(), (502, "unsettled".to_owned()), "the answer says 165 again");
+    assert_eq!(gate.unsettled().len(), 1);
     // An id of the path, and a name of the answer.
     assert_eq!(gate.send("wife", "PUT /devices/door-2", &json!({})).status, 201);
     assert_eq!(device(&gate, "door-2").unwrap()["name"], "Kettle");
-    assert!(gate.unsettled().is_empty());
+    assert_eq!(gate.unsettled().len(), 1);
 }
 
 #[test]
@@ -100,6 +103,12 @@ fn what_could_not_be_registered_is_not_asked_for() {
     let post = |body: Json| gate.send("wife", "POST /devices", &body).problem();
     assert_eq!(post(json!({ "name": "Kettle", "template": "kettles" })), conflict, "a template");
     assert_eq!(post(json!({ "name": "x".repeat(61) })), conflict, "a name");
+    assert_eq!(
+        post(json!({ "name": "Mine", "id": "drinking-machine" })),
+        conflict,
+        "an id that is wished for"
+    );
+    assert_eq!(post(json!({ "name": "Mine", "part": { "id": "lamp" } })).0, 400, "an id somewhere else");
     // The husband's role holds no permission to add devices.
     assert_eq!(gate.send("husband", "POST /devices", &json!({ "name": "Kettle" })).status, 403);
     assert_eq!(upstream.count(), 0);

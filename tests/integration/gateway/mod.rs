@@ -12,6 +12,8 @@ mod decisions;
 mod effects;
 /// Which header fields travel, which do not, and what the gateway adds.
 mod fields;
+/// What a kill leaves of a request that changes the store.
+mod killed;
 /// What of an answer is not shown.
 mod redaction;
 

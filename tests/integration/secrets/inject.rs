@@ -160,6 +160,7 @@ fn repeating() -> Recorder {
             () if named("target") => Answer::new(200, "text/plain", line.clone()),
             () if named("gzip") => plain().compressed(),
             () if named("partial") => Answer::new(206, "text/plain", "tok"),
+            () if named("stream") => Answer::new(200, "text/event-stream", "data: 1\n\n"),
             () if named("big") => Answer::big(100_000),
             () => plain(),
         }
@@ -174,7 +175,7 @@ fn no_answer_repeats_a_secret() {
     let gate = Gate::start_with(&upstream.url(), setup);
     gate.keep("lamp", "upstream_token", TOKEN);
     let mut seen = String::new();
-    for how in ["moved", "body", "refusal", "target", "gzip", "partial", "big"] {
+    for how in ["moved", "body", "refusal", "target", "gzip", "partial", "stream", "big"] {
         let reply = gate.ask_with(
             "wife",
             &format!("GET /get?deviceId=lamp&how={how}"),

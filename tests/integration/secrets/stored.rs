@@ -165,3 +165,26 @@ fn the_command_makes_a_key_and_rotates() {
     let (code, _, error) = run(&["secrets", "rotate"]);
     assert!(code == 2 && error.contains("not a key"), "{code} {error}");
 }
+
+#[test]
+fn a_route_with_a_secret_and_no_key_is_doubted_before_it_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let policies = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
+    let routes = include_str!("../../../routes/blynk.toml");
+    let check = |keys: &str| {
+        let text = format!(
+            "[upstream]\nurl = \"http://127.0.0.1:9\"\n[policies]\ndir = \"{policies}\"\n[secrets]\nkeys = [{keys}]\n{routes}"
+        );
+        std::fs::write(folder.path().join("cedargate.toml"), text).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_cedargate"))
+            .args(["check", "--config", "cedargate.toml"])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = check("");
+    assert!(code == Some(0) && text.contains("without a key"), "{code:?} {text}");
+    let (code, text) = check(&format!("\"{}\"", key(1)));
+    assert!(code == Some(0) && text.contains("0 errors, 0 warnings"), "{code:?} {text}");
+}

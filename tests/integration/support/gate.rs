@@ -19,7 +19,8 @@ use super::wire::{Reply, Wire};
 use crate::identity::issuer::{Pair, now};
 
 const ISSUER: &str = "https://id.example.org";
-const OPERATOR: &str = "the-operators-own-token";
+/// The operator's token on the control listener.
+pub(crate) const OPERATOR: &str = "the-operators-own-token";
 
 /// How a gateway differs from the usual one; each text is what its table holds.
 pub(crate) struct Setup<'a> {
