@@ -34,7 +34,7 @@ pub(super) type Row<'a> = (&'a str, &'a str, &'a str, Value, u16, &'a str);
 
 /// A running listener; it ends with the test's runtime.
 pub(super) struct Bench {
-    base: String,
+    pub(super) base: String,
     client: Client,
     pub(super) store: Arc<dyn Store>,
     records: Arc<Mutex<Vec<AskedRecord>>>,
@@ -53,13 +53,19 @@ impl Bench {
 
     /// Over any store; an empty one is given the family's world.
     pub(super) async fn over(url: &str, limits: sharing::Limits) -> Self {
+        let bench = Self::bare(url, limits).await;
+        if bench.store.page(None, None, 1).await.unwrap().is_empty() {
+            let world = pack::world(&snapshot(), "family");
+            let changes = world.entities().map(|it| Change::Put(it.as_ref().clone())).collect();
+            bench.store.apply(changes, None).await.unwrap();
+        }
+        bench
+    }
+
+    /// Over any store as it is.
+    pub(super) async fn bare(url: &str, limits: sharing::Limits) -> Self {
         let store = open(url, Options { replica: true, ..Options::default() }).await.unwrap();
         let snapshot = snapshot();
-        if store.page(None, None, 1).await.unwrap().is_empty() {
-            let world = pack::world(&snapshot, "family");
-            let changes = world.entities().map(|it| Change::Put(it.as_ref().clone())).collect();
-            store.apply(changes, None).await.unwrap();
-        }
         let facts: Arc<dyn FactSource> = store.clone();
         let bounds =
             decision::Limits { decisions: 1_000, closures: 1_000, load_timeout: Duration::from_secs(10) };
