@@ -19,14 +19,30 @@ pub(super) type Shown = fn(&Entity) -> Result<Value, ControlError>;
 
 impl Control {
     /// Performs the operation; everything that was decided on the way is recorded.
+    ///
+    /// On a task of its own: a client that hangs up cuts neither the operation nor its record.
     pub(super) async fn perform<T, O: Operation>(
-        &self,
+        self: &Arc<Self>,
         incoming: Incoming<T>,
         operation: O,
     ) -> Result<Done, ControlError> {
+        let control = Arc::clone(self);
         let Incoming { actor, circumstances, request_id, route, .. } = incoming;
-        let outcome = self.sharing()?.perform(actor, operation, circumstances).await;
-        let noted: Vec<(&Query, &Decision)> = match &outcome {
+        let work = async move {
+            let outcome = control.sharing()?.perform(actor, operation, circumstances).await;
+            control.record(&outcome, &route, &request_id).await?;
+            Ok(outcome?)
+        };
+        tokio::spawn(work).await.unwrap_or(Err(ControlError::Internal))
+    }
+
+    async fn record(
+        &self,
+        outcome: &Result<Done, Failure>,
+        route: &Arc<str>,
+        request_id: &str,
+    ) -> Result<(), ControlError> {
+        let noted: Vec<(&Query, &Decision)> = match outcome {
             Ok(done) => done.noted.iter().map(|it| (&it.query, &it.decision)).collect(),
             Err(Failure::Refused { query: Some(query), refused }) => {
                 refused.decision().into_iter().map(|it| (&**query, it)).collect()
@@ -34,12 +50,11 @@ impl Control {
             Err(_) => Vec::new(),
         };
         for (query, decision) in noted {
-            let record = self.record_of(query, decision, &route, &request_id);
-            if !(self.recorder)(record).await {
+            if !(self.recorder)(self.record_of(query, decision, route, request_id)).await {
                 return Err(ControlError::Unrecorded);
             }
         }
-        Ok(outcome?)
+        Ok(())
     }
 
     fn record_of(

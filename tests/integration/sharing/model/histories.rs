@@ -54,6 +54,9 @@ fn worlds() -> &'static [(State, World)] {
     })
 }
 
+/// Steps with their places in the history.
+type Numbered = Vec<(usize, Step)>;
+
 /// One thread's store with everything over it.
 struct Track {
     ram: Arc<Ram>,
@@ -69,15 +72,15 @@ impl Track {
 
     /// A history of the seed: what happens follows from what happened.
 
-    async fn live(&mut self, seed: u64, tally: &mut Tally) -> Result<(), (Vec<Step>, String)> {
+    async fn live(&mut self, seed: u64, tally: &mut Tally) -> Result<(), (Numbered, String)> {
         let mut random = Random::new(seed);
         let mut state = self.begin(seed);
         let length = STEPS.0 + random.below(STEPS.1);
         let mut steps = Vec::new();
         for number in 0..length {
             let step = generate::step(&mut random, &state, "", number);
-            steps.push(step.clone());
-            let done = self.step(&mut state, &step).await.map_err(|what| (steps.clone(), what))?;
+            steps.push((number, step.clone()));
+            let done = self.step(&mut state, number, &step).await.map_err(|what| (steps.clone(), what))?;
             tally.entry(step.op.kind()).or_default()[usize::from(!done)] += 1;
             if seed % CLOSELY == 0 && done {
                 self.compare(&state, &mut random, true).await.map_err(|what| (steps.clone(), what))?;
@@ -87,10 +90,10 @@ impl Track {
     }
 
     /// The same world with exactly these steps.
-    async fn relive(&mut self, seed: u64, steps: &[Step]) -> Result<(), String> {
+    async fn relive(&mut self, seed: u64, steps: &[(usize, Step)]) -> Result<(), String> {
         let (mut random, mut state) = (Random::new(seed), self.begin(seed));
-        for step in steps {
-            self.step(&mut state, step).await?;
+        for (number, step) in steps {
+            self.step(&mut state, *number, step).await?;
         }
         self.compare(&state, &mut random, true).await
     }
@@ -104,9 +107,9 @@ impl Track {
     }
 
     /// One step on both sides; whether it was done.
-    async fn step(&mut self, state: &mut State, step: &Step) -> Result<bool, String> {
+    async fn step(&mut self, state: &mut State, number: usize, step: &Step) -> Result<bool, String> {
         let admins = state.administered();
-        let (found, made) = self.inside.perform(step, state.now).await;
+        let (found, made) = self.inside.perform(number, step, state.now).await;
         let expected = state.perform(step, &made);
         if found != expected {
             return Err(format!("{step:?}: expected {expected:?}, found {found:?}"));
@@ -173,7 +176,7 @@ impl Track {
     }
 
     /// The shortest history that still goes wrong.
-    async fn shrink(&mut self, seed: u64, mut steps: Vec<Step>, mut what: String) -> String {
+    async fn shrink(&mut self, seed: u64, mut steps: Numbered, mut what: String) -> String {
         loop {
             let mut shorter = None;
             for without in 0..steps.len() {
@@ -189,7 +192,7 @@ impl Track {
                 None => break,
             }
         }
-        let list: String = steps.iter().map(|Step { who, op }| format!("  {who}: {op:?}\n")).collect();
+        let list: String = steps.iter().map(|(_, Step { who, op })| format!("  {who}: {op:?}\n")).collect();
         format!("seed {seed} (MODEL_SEED={seed} repeats it):\n{list}{what}")
     }
 }
@@ -257,7 +260,7 @@ fn a_difference_is_found_and_shrunk() {
         };
         // An address that the reference does not know of makes it err.
         let taken = Step { who: "root".to_owned(), op: Op::SignOut { user: "operator's".to_owned() } };
-        let steps = vec![nonsense, named, taken];
+        let steps = vec![(0, nonsense), (1, named), (2, taken)];
         assert_eq!(track.relive(7, &steps).await, Ok(()));
         track.shrink(7, steps, "as it was".to_owned()).await
     });

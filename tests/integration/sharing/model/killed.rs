@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cedargate::store::{Options, open};
@@ -25,8 +25,9 @@ use crate::support::random::Random;
 /// How often the program is killed; `MODEL_KILLS` says otherwise.
 const KILLS: u64 = 100;
 const CLIENTS: u64 = 4;
-/// The longest that the clients are let alone.
-const LEFT_ALONE_MS: usize = 120;
+/// So many writes are acknowledged at most before it is killed, and so long it goes on at most after them.
+const WRITES: usize = 8;
+const LEFT_ALONE_MS: usize = 40;
 
 /// A configuration with its store, and the program over it when it runs.
 struct Deployment {
@@ -137,11 +138,18 @@ fn step(random: &mut Random, state: &State, number: usize) -> Step {
     }
 }
 
+/// What clients and killer tell each other.
+#[derive(Default)]
+struct Shared {
+    killed: AtomicBool,
+    written: AtomicUsize,
+}
+
 /// Does one thing after the other until no answer comes.
-async fn client(rim: Arc<Rim>, start: State, seed: u64, first: usize, killed: Arc<AtomicBool>) -> Seen {
+async fn client(rim: Arc<Rim>, start: State, seed: u64, first: usize, shared: Arc<Shared>) -> Seen {
     let (mut random, mut state, mut seen) = (Random::new(seed), start, Seen::default());
     for number in first.. {
-        if killed.load(Ordering::SeqCst) {
+        if shared.killed.load(Ordering::SeqCst) {
             break;
         }
         let step = step(&mut random, &state, number);
@@ -154,6 +162,7 @@ async fn client(rim: Arc<Rim>, start: State, seed: u64, first: usize, killed: Ar
                 // What others did meanwhile this client does not know: much of what it tries is refused.
                 let _ = state.perform(&answer.step, &answer.made);
                 seen.note(answer, 0, 0);
+                shared.written.fetch_add(1, Ordering::SeqCst);
             }
             Some(_) => {}
         }
@@ -163,17 +172,21 @@ async fn client(rim: Arc<Rim>, start: State, seed: u64, first: usize, killed: Ar
 
 async fn round(deployment: &mut Deployment, rim: &Arc<Rim>, state: State, number: u64) -> (State, usize) {
     let first = deployment.start().await;
-    let killed = Arc::new(AtomicBool::new(false));
+    let shared = Arc::new(Shared::default());
     let clients: Vec<_> = (0..CLIENTS)
         .map(|it| {
             let names = usize::try_from((number * CLIENTS + it) * 1_000).unwrap();
-            tokio::spawn(client(rim.clone(), state.clone(), number * 10 + it, names, killed.clone()))
+            tokio::spawn(client(rim.clone(), state.clone(), number * 10 + it, names, shared.clone()))
         })
         .collect();
     let mut random = Random::new(number);
-    tokio::time::sleep(Duration::from_millis(u64::try_from(5 + random.below(LEFT_ALONE_MS)).unwrap())).await;
+    let (writes, patience) = (random.below(WRITES + 1), Instant::now() + Duration::from_secs(10));
+    while shared.written.load(Ordering::SeqCst) < writes && Instant::now() < patience {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(u64::try_from(random.below(LEFT_ALONE_MS)).unwrap())).await;
     deployment.kill();
-    killed.store(true, Ordering::SeqCst);
+    shared.killed.store(true, Ordering::SeqCst);
     let mut seen = Seen::default();
     for client in clients {
         seen.join(client.await.unwrap());

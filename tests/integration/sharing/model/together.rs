@@ -19,7 +19,7 @@ use crate::support::random::Random;
 
 const CLIENTS: u64 = 4;
 /// How many histories each client goes through on trees of its own.
-const HISTORIES: u64 = 60;
+const HISTORIES: u64 = 40;
 /// How many steps each client takes on the tree of all.
 const STEPS: usize = 40;
 
