@@ -12,21 +12,22 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::pack::{self, uid};
 
-#[derive(Debug, Deserialize)]
-struct Case {
-    id: String,
+/// One decided case.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Case {
+    pub(crate) id: String,
     /// Which of `entities/*.json`; the collection brings its own world.
     world: Option<String>,
-    principal: String,
-    action: String,
-    resource: String,
-    decision: String,
+    pub(crate) principal: String,
+    pub(crate) action: String,
+    pub(crate) resource: String,
+    pub(crate) decision: String,
     /// The status of the refusal.
-    http_hint: Option<u16>,
+    pub(crate) http_hint: Option<u16>,
     /// The devices that a list holds.
-    expect: Option<BTreeSet<String>>,
+    pub(crate) expect: Option<BTreeSet<String>>,
     #[serde(default)]
-    context: Map<String, Json>,
+    pub(crate) context: Map<String, Json>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,24 +55,29 @@ fn our_own_cases_hold() {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// The collection stands beside the checkout where the project is developed, or where `SHARING_MODEL` says.
-#[test]
-fn the_collected_cases_hold() {
+/// The collected cases with their world, where they are at hand: beside the checkout where the project is
+/// developed, or where `SHARING_MODEL` says.
+pub(crate) fn collection(policies: &PolicySnapshot) -> Option<(World, Vec<Case>)> {
     let folder = std::env::var_os("SHARING_MODEL");
     let folder = folder.map_or_else(|| pack::path("../shared/model"), std::path::PathBuf::from);
     if !folder.join("cases.json").exists() {
-        return;
+        return None;
     }
-    let policies = pack::policies();
     let converted = Command::new("python3")
         .arg(pack::path("tests/model/fixture_to_cedar.py"))
         .arg(folder.join("fixture.json"))
         .output()
         .expect("python3 converts the fixture");
     assert!(converted.status.success(), "{}", String::from_utf8_lossy(&converted.stderr));
-    let world = read_world(&policies, "fixture", std::str::from_utf8(&converted.stdout).unwrap()).unwrap();
+    let world = read_world(policies, "fixture", std::str::from_utf8(&converted.stdout).unwrap()).unwrap();
     let cases = std::fs::read_to_string(folder.join("cases.json")).unwrap();
-    let cases: Vec<Case> = serde_json::from_str(&cases).unwrap();
+    Some((world, serde_json::from_str(&cases).unwrap()))
+}
+
+#[test]
+fn the_collected_cases_hold() {
+    let policies = pack::policies();
+    let Some((world, cases)) = collection(&policies) else { return };
     let failed: Vec<String> =
         cases.iter().filter_map(|case| holds(&policies, world.clone(), case).err()).collect();
     assert!(failed.is_empty(), "{failed:#?}");

@@ -37,7 +37,7 @@ pub(crate) type Row<'a> = (&'a str, &'a str, &'a str, Value, u16, &'a str);
 
 /// A running listener; it ends with the test's runtime.
 pub(crate) struct Bench {
-    base: String,
+    pub(super) base: String,
     client: Client,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) log: Arc<Log>,
@@ -97,12 +97,27 @@ impl Bench {
         limits: sharing::Limits,
         places: usize,
     ) -> Self {
-        let store = open(url, Options { replica: true, secret_keys: keys(&[1]), ..Options::default() }).await.unwrap();
-        if store.page(None, None, 1).await.unwrap().is_empty() {
+        let bench = Self::raise(snapshot.clone(), url, limits, places).await;
+        if bench.store.page(None, None, 1).await.unwrap().is_empty() {
             let world = pack::world(&snapshot, "family");
             let changes = world.entities().map(|it| Change::Put(it.as_ref().clone())).collect();
-            store.apply(changes, None).await.unwrap();
+            bench.store.apply(changes, None).await.unwrap();
         }
+        bench
+    }
+
+    /// Over any store as it is.
+    pub(super) async fn bare(url: &str, limits: sharing::Limits) -> Self {
+        Self::raise(snapshot(), url, limits, LogOptions::default().queue_records_max).await
+    }
+
+    async fn raise(
+        snapshot: Arc<PolicySnapshot>,
+        url: &str,
+        limits: sharing::Limits,
+        places: usize,
+    ) -> Self {
+        let store = open(url, Options { replica: true, secret_keys: keys(&[1]), ..Options::default() }).await.unwrap();
         let facts: Arc<dyn FactSource> = store.clone();
         let bounds =
             decision::Limits { decisions: 1_000, closures: 1_000, load_timeout: Duration::from_secs(10) };

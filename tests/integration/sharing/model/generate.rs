@@ -216,7 +216,9 @@ impl Pick<'_> {
         match (op, self.random.below(40)) {
             (_, 0) => return OPERATOR.to_owned(),
             (_, 1) => return stranger(self.random, self.prefix),
-            (_, 2) if !self.state.gone.is_empty() => return self.one(self.state.gone.iter().collect()),
+            (_, 2) if !self.state.gone.is_empty() => {
+                return self.one(self.state.gone.iter().map(|(_, id)| id).collect());
+            }
             (Op::Accept { .. }, 3..30) => return stranger(self.random, self.prefix),
             (Op::Accepted { grantee, .. } | Op::Declined { grantee, .. }, 3..30) => return grantee.clone(),
             _ => {}

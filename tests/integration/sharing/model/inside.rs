@@ -59,10 +59,8 @@ impl Inside {
         Self { decider, sharing, links: BTreeMap::new(), ids: 0 }
     }
 
-    /// The ids of one history follow from its steps alone.
     pub(super) fn begin(&mut self) {
         self.links.clear();
-        self.ids = 0;
     }
 
     fn fresh(&mut self, now: i64) -> Id {
@@ -70,7 +68,9 @@ impl Inside {
         format!("{:08x}-{:04x}-7000-8000-{:012x}", (now >> 16) & 0xffff_ffff, now & 0xffff, self.ids)
     }
 
-    pub(super) async fn perform(&mut self, step: &Step, now: i64) -> (Outcome, Made) {
+    /// The step of this number: the ids that it makes follow from that.
+    pub(super) async fn perform(&mut self, number: usize, step: &Step, now: i64) -> (Outcome, Made) {
+        self.ids = 2 * u64::try_from(number).unwrap();
         let made = Made { id: self.fresh(now), user: self.fresh(now) };
         (self.apply(step, &made).await, made)
     }

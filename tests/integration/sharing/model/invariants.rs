@@ -109,13 +109,15 @@ impl State {
         Ok(())
     }
 
+    /// The organizations that have somebody to administer them.
+    pub(super) fn administered(&self) -> Vec<Id> {
+        self.orgs.keys().filter(|id| !self.admins(id).is_empty()).cloned().collect()
+    }
+
     /// What one step may not do: take an organization's last administrator.
-    pub(super) fn check_step(&self, before: &Self) -> Breach {
-        for id in self.orgs.keys().filter(|id| before.orgs.contains_key(*id)) {
-            let keeps = before.admins(id).is_empty() || !self.admins(id).is_empty();
-            always(keeps, || format!("{id} lost its last administrator"))?;
-        }
-        Ok(())
+    pub(super) fn check_step(&self, administered: &[Id]) -> Breach {
+        let lost = administered.iter().find(|id| self.orgs.contains_key(*id) && self.admins(id).is_empty());
+        always(lost.is_none(), || format!("{lost:?} lost its last administrator"))
     }
 
     /// The three properties of section 0, of a decision that allowed: nothing upwards or sideways,

@@ -132,7 +132,7 @@ impl State {
             .for_each(|it| it.status = "revoked".to_owned());
         self.invitations.retain(|_, it| it.invitee != user);
         self.users.remove(user);
-        self.gone.insert(user.to_owned());
+        self.gone.insert(("User", user.to_owned()));
     }
 
     pub(super) fn invite(&mut self, who: &str, org: &str, role: &str, email: &str, made: &Made) -> Outcome {
@@ -173,7 +173,7 @@ impl State {
         it.status = "withdrawn".to_owned();
         let invitee = it.invitee.clone();
         self.users.remove(&invitee);
-        self.gone.insert(invitee);
+        self.gone.insert(("User", invitee));
         Ok(())
     }
 
@@ -183,12 +183,12 @@ impl State {
         let invitee =
             self.invitations.get(invitation).filter(open).map(|it| it.invitee.clone()).ok_or(404_u16)?;
         holds(who == invitee || !self.users.contains_key(who))?;
-        if self.gone.contains(who) {
+        if self.gone.contains(&("User", who.to_owned())) {
             return Err(409);
         }
         let pending = self.users.remove(&invitee).ok_or(404_u16)?;
         if who != invitee {
-            self.gone.insert(invitee);
+            self.gone.insert(("User", invitee));
         }
         self.users.insert(who.to_owned(), User { status: "active".to_owned(), ..pending });
         let it = self.invitations.get_mut(invitation).unwrap();

@@ -1,5 +1,6 @@
 //! A store in memory: the pure model that every real store is measured by, with its feed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use cedargate::domain::nouns::named;
@@ -20,17 +21,17 @@ impl Ram {
         self.world.lock().unwrap()
     }
 
-    /// Begins anew with these entities; revisions go on.
-    pub(super) fn reset(&self, entities: Vec<Entity>) {
+    /// Begins anew with this world; revisions go on.
+    pub(super) fn reset(&self, world: &World) {
         let mut held = self.world();
-        let old: Vec<Uid> = held.0.entities().map(|it| it.uid.clone()).collect();
-        let mut world = World::default();
-        let changes: Vec<Change> = entities.into_iter().map(Change::Put).collect();
-        world.apply(&changes).unwrap();
+        let old: BTreeMap<Uid, Arc<Entity>> =
+            held.0.entities().map(|it| (it.uid.clone(), it.clone())).collect();
+        let same = |it: &&Arc<Entity>| old.get(&it.uid).is_some_and(|old| Arc::ptr_eq(old, it));
+        let kept: BTreeSet<&Uid> = world.entities().filter(same).map(|it| &it.uid).collect();
         let base = held.1 + held.0.revision();
-        *held = (world, base);
-        let new: Vec<Uid> = held.0.entities().map(|it| it.uid.clone()).collect();
-        self.feed.publish(base + held.0.revision(), old.iter().chain(&new));
+        *held = (world.clone(), base);
+        let touched = old.keys().chain(world.entities().map(|it| &it.uid)).filter(|uid| !kept.contains(uid));
+        self.feed.publish(base + held.0.revision(), touched);
     }
 
     pub(super) fn entities(&self) -> Vec<Arc<Entity>> {

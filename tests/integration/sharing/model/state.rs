@@ -73,7 +73,7 @@ pub(super) struct State {
     pub(super) devices: BTreeMap<Id, Device>,
     pub(super) grants: BTreeMap<(Id, Id), Grant>,
     /// People and devices that were removed: their ids never come back. The store does not tell.
-    pub(super) gone: BTreeSet<Id>,
+    pub(super) gone: BTreeSet<(&'static str, Id)>,
     /// When everything happens, in Unix milliseconds.
     pub(super) now: i64,
 }

@@ -33,7 +33,7 @@ impl State {
     ) -> Outcome {
         self.check(who, self.can(who, "PROVISION_DEVICES", org), self.knows_org(who, org))?;
         holds(is_name(name, 60) && self.takes(org, template))?;
-        if self.devices.contains_key(device) || self.gone.contains(device) {
+        if self.devices.contains_key(device) || self.gone.contains(&("Device", device.to_owned())) {
             return Err(409);
         }
         let (org, owner) = (org.to_owned(), Some(who.to_owned()));
@@ -93,7 +93,7 @@ impl State {
         self.check(who, self.does(who, "delete_device", device), self.views(who, device))?;
         self.grants.retain(|(id, _), _| id != device);
         self.devices.remove(device);
-        self.gone.insert(device.to_owned());
+        self.gone.insert(("Device", device.to_owned()));
         Ok(())
     }
 
