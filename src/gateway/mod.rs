@@ -309,6 +309,8 @@ impl Worker {
         record: &mut OpenRecord,
     ) -> Result<Response<Body>, Refusal> {
         let Plain { call, mut head, body } = answer;
+        // The upstream's own reason phrase among them: it may repeat what must not be seen.
+        head.extensions.clear();
         let bytes_max = self.gateway.list_bytes_max;
         let Some((shape, query)) = call.listing else {
             if call.route.reads_answer() {

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::key;
 use crate::support::gate::{Gate, Setup};
 use crate::support::postgres::Cluster;
-use crate::support::upstream::{Answer, Recorder, Seen};
+use crate::support::upstream::{Answer, Recorder, Seen, by_hand};
 
 const TOKEN: &str = "tok/en+of=the lamp";
 /// How it stands in a query.
@@ -193,6 +193,22 @@ fn no_answer_repeats_a_secret() {
     }
     seen.push_str(&format!("{:?}", gate.records()));
     assert!(!seen.contains("tok/en") && !seen.contains("the lamp"), "{seen}");
+}
+
+#[test]
+fn a_status_line_repeats_no_secret() {
+    let upstream = by_hand(|mut socket| {
+        let line = socket.head().unwrap().remove(0);
+        let token = line.split("token=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        socket.send(&format!("HTTP/1.1 400 Invalid token {token}\r\nContent-Length: 2\r\n\r\nno"));
+    });
+    let setup = Setup { routes: ROUTES, ..Setup::default() };
+    let gate = Gate::start_with(&format!("http://{upstream}"), setup);
+    gate.keep("lamp", "upstream_token", "phrased-secret");
+    let head = gate.head("wife", "GET /get?deviceId=lamp");
+    let answer = gate.connect().send(format!("{head}Connection: close\r\n\r\n")).rest();
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n") && !answer.contains("phrased"), "{answer}");
 }
 
 #[test]
