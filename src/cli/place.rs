@@ -98,7 +98,9 @@ fn options(config: Option<&Config>) -> Options {
 /// The policies of the folder that is named, of the configuration, or of ./policies.
 pub(super) fn policies(dir: Option<&Path>, config: Option<&Config>) -> Result<PolicySnapshot, Failure> {
     let dir = dir.or_else(|| config.map(|it| it.policies.dir.as_path())).unwrap_or(Path::new(POLICIES));
-    Ok(PolicySnapshot::load(dir)?)
+    let policies = PolicySnapshot::load(dir)?;
+    let are_lending = config.is_none_or(|it| it.sharing.grants);
+    Ok(if are_lending { policies } else { policies.without_grants() })
 }
 
 /// Runs work that waits for the store.

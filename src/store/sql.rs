@@ -23,7 +23,7 @@ const REFERRING: &str = "SELECT e.kind, e.id, e.body FROM reference AS r \
     ORDER BY r.from_id LIMIT $6";
 
 const COUNT_REFERRING: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM reference AS r \
-    WHERE r.to_kind = $1 AND r.to_id = $2 AND r.label = $3 AND r.from_kind = $4 LIMIT $5) AS some";
+    WHERE r.to_kind = $1 AND r.to_id = $2 AND r.label = $3 AND r.from_kind = $4 LIMIT $5) AS counted";
 
 /// A store in SQLite or PostgreSQL.
 pub(super) struct SqlStore {

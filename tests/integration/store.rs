@@ -53,6 +53,33 @@ async fn conforms(url: &str, options: Options, seed: u64, steps: u32) {
     assert_eq!(store.feed().stamp(), None);
 }
 
+/// A store that is older than its search: what is in it is found once it was opened.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_stored_before_there_was_a_search_is_found() {
+    let (_folder, url) = sqlite_file();
+    let store = open(&url, Options::default()).await.unwrap();
+    let devices = (0..1_200).map(|n| {
+        let home = serde_json::json!({ "__entity": { "type": "Organization", "id": "home" } });
+        let attrs = serde_json::json!({ "name": format!("lamp {n:04}"), "organization": home });
+        let attrs = attrs.as_object().unwrap().clone();
+        Change::Put(Entity { uid: uid(&format!("d{n:04}")), attrs, parents: [].into(), tags: Map::new() })
+    });
+    store.apply(devices.collect(), None).await.unwrap();
+    store.close().await.unwrap();
+    let mut connection = sqlx::sqlite::SqliteConnection::connect(&url).await.unwrap();
+    for table in ["filled", "listed", "word"] {
+        let text = sqlx::AssertSqlSafe(format!("DELETE FROM {table}"));
+        sqlx::query(text).execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    let store = open(&url, Options::default()).await.unwrap();
+    let home = ["home".to_owned()];
+    assert_eq!(store.with_word("Device", &home, "lamp", 5_000).await.unwrap().len(), 1_200);
+    assert_eq!(store.with_word("Device", &home, "1199", 5_000).await.unwrap(), [uid("d1199")]);
+    assert_eq!(store.in_order("Device", &home, None, true, 1).await.unwrap()[0].uid, uid("d1199"));
+    store.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_in_memory_conforms() {
     for seed in 1..=4 {
