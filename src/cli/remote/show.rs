@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn members_of_members_have_both_names() {
-        let answer = json!({ "id": "a", "admin": { "id": "dad", "name": null } });
+        let answer = json!({ "admin": { "id": "dad", "name": null }, "id": "a" });
         assert_eq!(members(&answer), ["admin.id  dad", "id        a"]);
     }
 }
