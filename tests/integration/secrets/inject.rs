@@ -200,7 +200,7 @@ fn a_status_line_repeats_no_secret() {
     let upstream = by_hand(|mut socket| {
         let line = socket.head().unwrap().remove(0);
         let token = line.split("token=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-        socket.send(&format!("HTTP/1.1 400 Invalid token {token}\r\nContent-Length: 2\r\n\r\nno"));
+        socket.send(format!("HTTP/1.1 400 Invalid token {token}\r\nContent-Length: 2\r\n\r\nno"));
     });
     let setup = Setup { routes: ROUTES, ..Setup::default() };
     let gate = Gate::start_with(&format!("http://{upstream}"), setup);
