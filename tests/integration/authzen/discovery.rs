@@ -141,3 +141,13 @@ async fn a_body_that_does_not_come_ends_in_time() {
     socket.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 504");
 }
+
+/// Who comes when there is no place is told so at once; whether the process lives is always answered.
+#[tokio::test]
+async fn an_overloaded_listener_refuses_in_words() {
+    let limits = Limits { requests_max: 0, ..Limits::default() };
+    let bench = Bench::start_with(Setup { limits, ..Setup::default() }).await;
+    assert_eq!(bench.get("/healthz").await.status(), 200);
+    let (status, answer) = read(bench.get("/readyz").await).await;
+    assert_eq!((status, &answer["type"]), (503, &json!("urn:cedargate:problem:overloaded")), "{answer}");
+}
