@@ -156,6 +156,15 @@ mod tests {
         assert!(!head.lines().any(|line| line.to_lowercase().starts_with("bcc")), "{head}");
     }
 
+    /// A configuration is checked before anything else of the program has begun.
+    #[test]
+    fn encryption_needs_nothing_to_be_set_up_before() {
+        for encryption in [Encryption::Tls, Encryption::StartTls] {
+            let settings = Settings { encryption, ..settings("access@example.com") };
+            assert!(Mailer::new(&settings).is_ok(), "{encryption:?}");
+        }
+    }
+
     #[test]
     fn what_is_no_address_is_refused() {
         assert!(Mailer::new(&settings("nobody")).is_err());

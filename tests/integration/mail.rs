@@ -202,9 +202,14 @@ struct Program {
 
 impl Program {
     fn serve(gate: &Gate) -> Self {
+        Self::serve_with(gate, &[])
+    }
+
+    fn serve_with(gate: &Gate, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_cedargate"))
             .args(["serve", "--config"])
             .arg(gate.file("config.toml"))
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -283,4 +288,46 @@ fn where_it_is_required_the_secret_alone_does_not_open() {
     assert_eq!(accept(&gate, &key, &link).0, 400);
     let good = gate.token_of(&json!({ "sub": "aunt", "email": "aunt@example.com", "email_verified": true }));
     assert_eq!(accept(&gate, &good, &link).0, 200);
+}
+
+/// `STARTTLS` with a certificate that is trusted, and with one that is not.
+#[test]
+fn letters_travel_encrypted_to_a_server_that_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", &file("key.pem"), "-out", &file("certificate.pem")])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let sink = Sink::with_certificate(folder.path());
+    let tables = mail(sink.port(), "").replace("smtp://127.0.0.1", "starttls://localhost");
+    for (trusted, state) in [(false, "delayed"), (true, "sent")] {
+        let mut gate = gate(&tables, "url = \"sqlite://gate.db\"");
+        gate.take().stop();
+        let certificate = file("certificate.pem");
+        let trust = [("SSL_CERT_FILE", certificate.as_str())];
+        let program = Program::serve_with(&gate, if trusted { &trust } else { &[] });
+        let token = gate.token("dad");
+        let body = invitation("aunt@example.com");
+        let (status, made) = request(&program.control, &token, "POST", ALL, Some(&body));
+        assert_eq!(status, 201, "{made}");
+        let path = format!("{ALL}/{}", made["id"].as_str().unwrap());
+        let patience = Instant::now() + Duration::from_secs(20);
+        loop {
+            let (_, shown) = request(&program.control, &token, "GET", &path, None);
+            if shown["delivery"]["state"] == state {
+                break;
+            }
+            assert!(Instant::now() < patience, "trusted: {trusted}, not {state}: {shown}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        program.kill();
+        if trusted {
+            sink.letter_to("aunt@example.com");
+        }
+        assert_eq!(sink.letters().len(), usize::from(trusted), "nothing for who is not trusted");
+    }
 }

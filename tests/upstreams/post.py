@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """A mail server for the tests, made of the public package `aiosmtpd`, on loopback only.
 
-    post.py PORT     PORT 0: any free one; prints `ready PORT`, then each letter as a line of JSON
+    post.py PORT [CERTIFICATE KEY]     PORT 0: any free one; prints `ready PORT`, then each letter as a line of JSON
+
+With a certificate it takes letters after `STARTTLS` only.
 
 It ends when its input does. What an address begins with says how it is treated: `refused` is refused for
 good, `busy` for now, `slow` is taken after two seconds; everything else is taken at once.
@@ -10,6 +12,7 @@ import asyncio
 import email
 import email.policy
 import json
+import ssl
 import sys
 
 from aiosmtpd.smtp import SMTP
@@ -40,7 +43,12 @@ class Post:
 
 async def main():
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(Post(), hostname="post"), "127.0.0.1", int(sys.argv[1]))
+    tls = None
+    if len(sys.argv) > 2:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(sys.argv[2], sys.argv[3])
+    smtp = lambda: SMTP(Post(), hostname="post", tls_context=tls, require_starttls=tls is not None)
+    server = await loop.create_server(smtp, "127.0.0.1", int(sys.argv[1]))
     print("ready", server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()

@@ -26,13 +26,24 @@ impl Sink {
 
     /// Starts it on a port, such as one of [`free_port`].
     pub(crate) fn on(port: u16) -> Self {
+        Self::with(&[port.to_string()])
+    }
+
+    /// Starts it on a free port, with a certificate and its key in this folder, for `STARTTLS`.
+    pub(crate) fn with_certificate(folder: &Path) -> Self {
+        let file = |name: &str| folder.join(name).display().to_string();
+        Self::with(&["0".to_owned(), file("certificate.pem"), file("key.pem")])
+    }
+
+    fn with(arguments: &[String]) -> Self {
         let python = Things::python();
         assert!(python.exists(), "`{}` is missing: run tests/tools/setup", python.display());
         let mut child = Command::new(python)
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/upstreams/post.py"))
-            .arg(port.to_string())
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .expect("the mail server starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
