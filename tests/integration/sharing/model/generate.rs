@@ -104,7 +104,7 @@ pub(super) fn start(random: &mut Random, prefix: &str, now: i64) -> State {
             .devices
             .insert(format!("{prefix}d{n}"), Device { org, owner, name: format!("Device {n}"), template });
     }
-    for _ in 0..random.below(4) {
+    for _ in 0..random.below(6) {
         let mut pick = Pick { state: &state, random, prefix };
         let (device, grantee, granter) = (pick.device(), pick.user(), pick.user());
         let (Some(it), true, true) = (
@@ -115,7 +115,8 @@ pub(super) fn start(random: &mut Random, prefix: &str, now: i64) -> State {
             continue;
         };
         let owner = it.owner.clone().filter(|_| random.below(3) > 0);
-        let (org, granter, status) = (it.org.clone(), owner.unwrap_or(granter), "accepted".to_owned());
+        let status = ["accepted", "accepted", "offered", "declined", "revoked"][random.below(5)];
+        let (org, granter, status) = (it.org.clone(), owner.unwrap_or(granter), status.to_owned());
         let streams = (random.below(4) == 0).then(|| vec!["v1".to_owned()]);
         let grant =
             Grant { org, granter, status, control: random.below(2) == 0, streams, from: None, until: None };

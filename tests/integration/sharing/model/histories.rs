@@ -221,10 +221,9 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn random_histories_go_as_the_reference_says() {
-    let (first, count) = match number("MODEL_SEED") {
-        Some(seed) => (seed, 1),
-        None => (0, number("MODEL_SEQUENCES").unwrap_or(SEQUENCES)),
-    };
+    let seed = number("MODEL_SEED");
+    let count = number("MODEL_SEQUENCES").unwrap_or(if seed.is_some() { 1 } else { SEQUENCES });
+    let first = seed.unwrap_or_default();
     let (begun, next, end) = (std::time::Instant::now(), AtomicU64::new(first), first + count);
     let tracks: Vec<_> = std::thread::scope(|scope| {
         [(); 2].map(|()| scope.spawn(|| run(&next, end))).map(|it| it.join().unwrap()).into()

@@ -14,12 +14,15 @@ use tempfile::TempDir;
 use super::explanation::Seen;
 use super::generate;
 use super::histories::now;
+use super::inside::limits;
 use super::operation::{Op, Step};
-use super::rim::{OPERATOR_TOKEN, Rim};
+use super::rim::{Answer, OPERATOR_TOKEN, Rim};
 use super::state::State;
-use super::together::all;
+use super::together::{all, begin, rim};
 use crate::identity::issuer::{self, Pair};
 use crate::pack;
+use crate::sharing::bench::Bench;
+use crate::support::postgres::Cluster;
 use crate::support::random::Random;
 
 /// How often the program is killed; `MODEL_KILLS` says otherwise.
@@ -129,9 +132,9 @@ fn tokens(pair: &Arc<Pair>) -> Box<dyn Fn(&str) -> String + Send + Sync> {
 }
 
 /// What clients do here: with a link that was lost nobody accepts, and who is signed out needs a new token.
-fn step(random: &mut Random, state: &State, number: usize) -> Step {
+fn step(random: &mut Random, state: &State, prefix: &str, number: usize) -> Step {
     loop {
-        let step = generate::step(random, state, "", number);
+        let step = generate::step(random, state, prefix, number);
         if !matches!(step.op, Op::Resend { .. } | Op::SignOut { .. } | Op::Suspend { .. }) {
             return step;
         }
@@ -146,15 +149,27 @@ struct Shared {
 }
 
 /// Does one thing after the other until no answer comes.
-async fn client(rim: Arc<Rim>, start: State, seed: u64, first: usize, shared: Arc<Shared>) -> Seen {
+async fn client(
+    rim: Arc<Rim>,
+    start: State,
+    prefix: &'static str,
+    seed: u64,
+    first: usize,
+    shared: Arc<Shared>,
+) -> Seen {
     let (mut random, mut state, mut seen) = (Random::new(seed), start, Seen::default());
     for number in first.. {
         if shared.killed.load(Ordering::SeqCst) {
             break;
         }
-        let step = step(&mut random, &state, number);
+        let step = step(&mut random, &state, prefix, number);
         match rim.perform(&step).await {
             None => {
+                seen.unanswered.push(step);
+                break;
+            }
+            // What the store did not answer was done or not.
+            Some(Answer { step, outcome: Err(500..), .. }) => {
                 seen.unanswered.push(step);
                 break;
             }
@@ -176,7 +191,7 @@ async fn round(deployment: &mut Deployment, rim: &Arc<Rim>, state: State, number
     let clients: Vec<_> = (0..CLIENTS)
         .map(|it| {
             let names = usize::try_from((number * CLIENTS + it) * 1_000).unwrap();
-            tokio::spawn(client(rim.clone(), state.clone(), number * 10 + it, names, shared.clone()))
+            tokio::spawn(client(rim.clone(), state.clone(), "", number * 10 + it, names, shared.clone()))
         })
         .collect();
     let mut random = Random::new(number);
@@ -217,4 +232,50 @@ async fn nothing_acknowledged_is_lost_and_nothing_half_done_when_it_is_killed() 
     }
     println!("{kills} kills, {done} writes acknowledged");
     assert!(done as u64 > kills, "only {done} writes in {kills} rounds");
+}
+
+/// The database dies under a gateway that lives on: what was acknowledged is there when it is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_when_postgresql_is_killed() {
+    let cluster = Cluster::start();
+    let bench = Bench::bare(&cluster.database("killed"), limits()).await;
+    let rim = Arc::new(rim(&bench));
+    let state = begin(&bench, &mut Random::new(8), "t-").await;
+    let first = bench.store.head().await.unwrap();
+    let shared = Arc::new(Shared::default());
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|it| {
+            let names = usize::try_from(it).unwrap() * 1_000;
+            tokio::spawn(client(rim.clone(), state.clone(), "t-", it, names, shared.clone()))
+        })
+        .collect();
+    let patience = Instant::now() + Duration::from_secs(60);
+    while shared.written.load(Ordering::SeqCst) < 12 {
+        assert!(Instant::now() < patience, "too little was written");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::task::block_in_place(|| cluster.kill());
+    shared.killed.store(true, Ordering::SeqCst);
+    let mut seen = Seen::default();
+    for client in clients {
+        seen.join(client.await.unwrap());
+    }
+    tokio::task::block_in_place(|| cluster.resume());
+    let last = loop {
+        match bench.store.head().await {
+            Ok(head) => break head,
+            Err(error) => assert!(Instant::now() < patience, "it does not come back: {error}"),
+        }
+    };
+    let stored = State::read(all(&bench.store).await.iter(), &state).part("t-");
+    let states =
+        seen.explain(first, &state, last, &stored).unwrap_or_else(|what| panic!("{what}\n{:#?}", seen.done));
+    // The same gateway goes on where it was.
+    let mut state = states.into_iter().next_back().unwrap();
+    let step = Step {
+        who: "t-root".to_owned(),
+        op: Op::RenameUser { user: "t-root".to_owned(), name: "Root".to_owned() },
+    };
+    let answer = rim.perform(&step).await.unwrap();
+    assert_eq!(answer.outcome, state.perform(&step, &answer.made));
 }

@@ -23,7 +23,7 @@ const HISTORIES: u64 = 40;
 /// How many steps each client takes on the tree of all.
 const STEPS: usize = 40;
 
-fn rim(bench: &Bench) -> Rim {
+pub(super) fn rim(bench: &Bench) -> Rim {
     Rim::new(bench.base.clone(), Box::new(|who| format!("user-{who}")))
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn all(store: &Arc<dyn Store>) -> Vec<Entity> {
     }
 }
 
-async fn begin(bench: &Bench, random: &mut Random, prefix: &str) -> State {
+pub(super) async fn begin(bench: &Bench, random: &mut Random, prefix: &str) -> State {
     let mut state = generate::start(random, prefix, now());
     // The operator is known by his token only, and nobody else is called like him.
     state.gone.clear();
