@@ -55,7 +55,7 @@ impl Default for Limits {
             roles_max: 9,
             invitations_per_day_max: 25,
             invitation_ms: 30 * DAY_MS,
-            touched_max: 5_000,
+            touched_max: 20_000,
             plans: BTreeMap::new(),
             require_verified_email: false,
             grants: true,

@@ -10,7 +10,7 @@ use crate::support::upstream::{Answer, Recorder, Seen, by_hand};
 
 const TOKEN: &str = "tok/en+of=the lamp";
 /// How it stands in a query.
-const WRITTEN: &str = "tok/en+of%3Dthe%20lamp";
+const WRITTEN: &str = "tok/en%2Bof%3Dthe%20lamp";
 
 const ROUTES: &str = r#"
 [[route]]
