@@ -6,6 +6,9 @@ use super::operation::{Made, Op, Step};
 use super::rim::Answer;
 use super::state::{Id, State};
 
+/// Who does what with which device.
+type Question = (Id, &'static str, Id);
+
 /// What was seen from outside since a revision.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -14,7 +17,7 @@ pub(super) struct Seen {
     /// What was refused: the status, and the revisions between which it was decided.
     pub(super) refused: Vec<(Step, u16, u64, u64)>,
     /// What was decided, and the revisions between which.
-    pub(super) decided: Vec<((Id, &'static str, Id), bool, u64, u64)>,
+    pub(super) decided: Vec<(Question, bool, u64, u64)>,
     /// What nobody answered: it was done or not.
     pub(super) unanswered: Vec<Step>,
 }

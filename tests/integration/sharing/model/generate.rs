@@ -69,6 +69,12 @@ pub(super) fn start(random: &mut Random, prefix: &str, now: i64) -> State {
             state.roles.insert(format!("{prefix}{id}/{}", name.to_lowercase()), role);
         }
     }
+    people(random, &mut state, prefix);
+    things(random, &mut state, prefix);
+    state
+}
+
+fn people(random: &mut Random, state: &mut State, prefix: &str) {
     for (id, org, role) in [
         ("root", "a", "admin"),
         ("second", "a", "admin"),
@@ -89,6 +95,9 @@ pub(super) fn start(random: &mut Random, prefix: &str, now: i64) -> State {
             .users
             .insert(id, User { org, role, status: status.to_owned(), email, name: None, signed_out: false });
     }
+}
+
+fn things(random: &mut Random, state: &mut State, prefix: &str) {
     for n in 0..5 {
         let org = format!("{prefix}{}", ["a", "a", "a1", "a11", "b"][n]);
         let may_own: Vec<Id> = state
@@ -105,7 +114,7 @@ pub(super) fn start(random: &mut Random, prefix: &str, now: i64) -> State {
             .insert(format!("{prefix}d{n}"), Device { org, owner, name: format!("Device {n}"), template });
     }
     for _ in 0..random.below(6) {
-        let mut pick = Pick { state: &state, random, prefix };
+        let mut pick = Pick { state, random, prefix };
         let (device, grantee, granter) = (pick.device(), pick.user(), pick.user());
         let (Some(it), true, true) = (
             state.devices.get(&device),
@@ -122,7 +131,6 @@ pub(super) fn start(random: &mut Random, prefix: &str, now: i64) -> State {
             Grant { org, granter, status, control: random.below(2) == 0, streams, from: None, until: None };
         state.grants.insert((device, grantee), grant);
     }
-    state
 }
 
 /// What somebody tries next.

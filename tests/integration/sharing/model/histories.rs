@@ -71,7 +71,6 @@ impl Track {
     }
 
     /// A history of the seed: what happens follows from what happened.
-
     async fn live(&mut self, seed: u64, tally: &mut Tally) -> Result<(), (Numbered, String)> {
         let mut random = Random::new(seed);
         let mut state = self.begin(seed);
@@ -82,11 +81,11 @@ impl Track {
             steps.push((number, step.clone()));
             let done = self.step(&mut state, number, &step).await.map_err(|what| (steps.clone(), what))?;
             tally.entry(step.op.kind()).or_default()[usize::from(!done)] += 1;
-            if seed % CLOSELY == 0 && done {
+            if seed.is_multiple_of(CLOSELY) && done {
                 self.compare(&state, &mut random, true).await.map_err(|what| (steps.clone(), what))?;
             }
         }
-        self.compare(&state, &mut random, seed % CLOSELY == 0).await.map_err(|what| (steps, what))
+        self.compare(&state, &mut random, seed.is_multiple_of(CLOSELY)).await.map_err(|what| (steps, what))
     }
 
     /// The same world with exactly these steps.
