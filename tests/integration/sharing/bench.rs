@@ -91,12 +91,7 @@ impl Bench {
         Self::build(snapshot, url, limits, LogOptions::default().queue_records_max).await
     }
 
-    async fn build(
-        snapshot: Arc<PolicySnapshot>,
-        url: &str,
-        limits: sharing::Limits,
-        places: usize,
-    ) -> Self {
+    async fn build(snapshot: Arc<PolicySnapshot>, url: &str, limits: sharing::Limits, places: usize) -> Self {
         let bench = Self::raise(snapshot.clone(), url, limits, places).await;
         if bench.store.page(None, None, 1).await.unwrap().is_empty() {
             let world = pack::world(&snapshot, "family");
@@ -111,13 +106,10 @@ impl Bench {
         Self::raise(snapshot(), url, limits, LogOptions::default().queue_records_max).await
     }
 
-    async fn raise(
-        snapshot: Arc<PolicySnapshot>,
-        url: &str,
-        limits: sharing::Limits,
-        places: usize,
-    ) -> Self {
-        let store = open(url, Options { replica: true, secret_keys: keys(&[1]), ..Options::default() }).await.unwrap();
+    async fn raise(snapshot: Arc<PolicySnapshot>, url: &str, limits: sharing::Limits, places: usize) -> Self {
+        let store = open(url, Options { replica: true, secret_keys: keys(&[1]), ..Options::default() })
+            .await
+            .unwrap();
         let facts: Arc<dyn FactSource> = store.clone();
         let bounds =
             decision::Limits { decisions: 1_000, closures: 1_000, load_timeout: Duration::from_secs(10) };

@@ -225,6 +225,9 @@ async fn replacing_a_role_hands_out_nothing_more_than_held() {
     let roles = bench.done("dad", "GET", &roles, Value::Null).await;
     let guest = roles["items"].as_array().unwrap().iter().find(|it| it["name"] == "Guest").unwrap();
     let guest = guest["id"].as_str().unwrap().replace('/', "%2F");
+    let user = roles["items"].as_array().unwrap().iter().find(|it| it["name"] == "User").unwrap();
+    let there = json!({ "organization": below["id"], "role": user["id"] });
+    bench.done("dad", "POST", "/api/v1/users/son/transfer", there).await;
     let more = json!({ "add": ["DEVICE_TRANSFER"] });
     bench.done("dad", "PATCH", &format!("/api/v1/roles/{guest}/permissions"), more).await;
     let held = ["ROLE_DELETE", "ROLE_EDIT", "OWN_DEVICES_VIEW"];

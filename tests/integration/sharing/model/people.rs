@@ -56,9 +56,8 @@ impl State {
         self.check(who, self.can_user(who, "USER_SUSPEND", user), self.knows_user(who, user))?;
         let it = self.users.get_mut(user).unwrap();
         holds(it.status != "pending")?;
-        if it.status == "suspended" {
-            it.status = "active".to_owned();
-        }
+        // It ends a suspension, and a long absence.
+        it.status = "active".to_owned();
         Ok(())
     }
 
@@ -183,14 +182,13 @@ impl State {
         let invitee =
             self.invitations.get(invitation).filter(open).map(|it| it.invitee.clone()).ok_or(404_u16)?;
         holds(who == invitee || !self.users.contains_key(who))?;
-        if self.gone.contains(&("User", who.to_owned())) {
-            return Err(409);
-        }
         let pending = self.users.remove(&invitee).ok_or(404_u16)?;
         if who != invitee {
             self.gone.insert(("User", invitee));
         }
-        self.users.insert(who.to_owned(), User { status: "active".to_owned(), ..pending });
+        // Whoever comes back does so without the tokens of before.
+        let signed_out = self.gone.remove(&("User", who.to_owned()));
+        self.users.insert(who.to_owned(), User { status: "active".to_owned(), signed_out, ..pending });
         let it = self.invitations.get_mut(invitation).unwrap();
         (it.status, it.invitee) = ("accepted".to_owned(), who.to_owned());
         Ok(())

@@ -72,7 +72,7 @@ pub(super) struct State {
     pub(super) invitations: BTreeMap<Id, Invitation>,
     pub(super) devices: BTreeMap<Id, Device>,
     pub(super) grants: BTreeMap<(Id, Id), Grant>,
-    /// People and devices that were removed: their ids never come back. The store does not tell.
+    /// People and devices that were removed: devices never come back, people with nothing. The store does not tell.
     pub(super) gone: BTreeSet<(&'static str, Id)>,
     /// When everything happens, in Unix milliseconds.
     pub(super) now: i64,

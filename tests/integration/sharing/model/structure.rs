@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::operation::{DEPTH_MAX, Made, ORGS_MAX, Outcome, ROLES_MAX, holds, is_name};
+use super::operation::{DEPTH_MAX, Made, OPERATOR, ORGS_MAX, Outcome, ROLES_MAX, holds, is_name};
 use super::state::{Id, Org, Role, State};
 
 /// Whoever holds the first holds the second (I10).
@@ -218,9 +218,19 @@ impl State {
         let after = it.as_ref().and_then(|it| edited(&it.holds, add, remove));
         let within = after.as_ref().is_none_or(|after| after.is_subset(&self.held(who)));
         let paid = |org: &Id| State::is_paid(self.orgs.get(org));
-        let may =
-            it.as_ref().is_some_and(|it| self.can(who, "ROLE_EDIT", &it.org) && paid(&it.org) && within);
-        self.check(who, may, self.knows_role(who, role))?;
+        let edits = |id: &Id| {
+            let org = &self.roles[id].org;
+            self.can(who, "ROLE_EDIT", org) && paid(org) && within
+        };
+        // Pushing changes roles below, so these must be reached as well.
+        let may = it.as_ref().is_some_and(|it| {
+            let below = self.named(&it.org, &it.name).into_iter().filter(|_| push != "none");
+            below.chain([role.to_owned()]).all(|id| edits(&id))
+        });
+        // The operator gives out what is new in the schema.
+        if who != OPERATOR {
+            self.check(who, may, self.knows_role(who, role))?;
+        }
         let (it, after) = (it.ok_or(404_u16)?, after.ok_or(400_u16)?);
         let mut changed = vec![(role.to_owned(), after.clone())];
         for id in self.named(&it.org, &it.name).into_iter().filter(|id| id != role && push != "none") {
