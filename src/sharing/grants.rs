@@ -28,7 +28,8 @@ pub fn described(it: &Grant, now_ms: i64) -> Json {
     json!({ "id": it.uid.id(), "device": it.device.id(), "organization": it.organization.id(),
             "grantee": it.grantee.id(), "granter": it.granter.id(), "status": status,
             "control": it.control, "datastreams": it.datastreams, "from": it.from.map(rfc3339),
-            "until": it.until.map(rfc3339), "quarters": it.hours, "zone": it.zone, "note": it.note })
+            "until": it.until.map(rfc3339), "quarters": it.hours, "zone": it.zone, "note": it.note,
+            "may_lend_on": it.may_lend_on, "lent_on_by": it.lent_on_by.as_ref().map(Uid::id) })
 }
 
 /// When and what a grant lends.
@@ -46,6 +47,8 @@ pub struct Terms {
     pub hours: Option<BTreeSet<i64>>,
     /// By the clock of which zone.
     pub zone: Option<String>,
+    /// Whether it may be lent on.
+    pub may_lend_on: bool,
     /// A word to the other side.
     pub note: Option<String>,
 }
@@ -99,6 +102,8 @@ pub struct Offer {
     pub emails: Vec<String>,
     /// What is lent.
     pub terms: Terms,
+    /// Whether what was lent to the actor is lent on.
+    pub lend_on: bool,
 }
 
 /// What an offer depends on.
@@ -107,12 +112,17 @@ pub struct Offering {
     device: Option<Device>,
     grantees: Vec<Option<User>>,
     standing: Vec<Option<Grant>>,
+    /// What was lent to the actor, where that is lent on.
+    lent: Option<Grant>,
+    /// What the grantees lent on of what they have so far.
+    lent_on: Vec<Grant>,
+    now_ms: i64,
 }
 
 impl Operation for Offer {
     type Known = Offering;
 
-    async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Offering, Failure> {
+    async fn known(&self, reader: &Reader<'_>, actor: &Actor) -> Result<Offering, Failure> {
         let (mut grantees, mut standing) = (Vec::new(), Vec::new());
         for email in self.emails.iter().take(GRANTEES_MAX) {
             let grantee = match plain_email(email) {
@@ -125,22 +135,41 @@ impl Operation for Offer {
             });
             grantees.push(grantee);
         }
-        Ok(Offering { device: reader.device(&self.device).await?, grantees, standing })
+        let lent = match actor.uid.as_ref().filter(|_| self.lend_on) {
+            Some(uid) => reader.grant(&Uid::of_grant(&self.device, uid)).await?,
+            None => None,
+        };
+        let lent_on = lent_on(reader, standing.iter().flatten()).await?;
+        let (device, now_ms) = (reader.device(&self.device).await?, reader.session.now_ms());
+        Ok(Offering { device, grantees, standing, lent, lent_on, now_ms })
     }
 
     fn rule(&self, actor: &Actor, known: &Offering) -> Rule {
         let grantees = known.grantees.iter().flatten();
-        let asked: Vec<Query> = grantees.filter_map(|it| self.query(actor, Some(&it.uid))).collect();
-        // Where nobody was found it is still decided who may lend: others learn nothing of addresses.
-        Rule::Cedar(if asked.is_empty() {
-            self.query(actor, actor.uid.as_ref()).into_iter().collect()
-        } else {
-            asked
-        })
+        let mut asked: Vec<Query> =
+            grantees.filter_map(|it| self.query(actor, Some(&it.uid), known)).collect();
+        if asked.is_empty() {
+            // Where nobody was found it is still decided who may lend: others learn nothing of addresses.
+            asked.extend(self.query(actor, actor.uid.as_ref(), known));
+        }
+        if let Some(lent) = &known.lent {
+            // Whoever lends on what was lent to him sees it.
+            let part = lent.datastreams.iter().flatten().next().map(|it| Json::from(it.as_str()));
+            asked.splice(0..0, actor.query("view", &self.device, [("datastream", part)]));
+        }
+        Rule::Cedar(asked)
     }
 
     fn without_destination(&self, actor: &Actor) -> Option<Query> {
-        self.query(actor, actor.uid.as_ref())
+        let nobody = Offering {
+            device: None,
+            grantees: Vec::new(),
+            standing: Vec::new(),
+            lent: None,
+            lent_on: Vec::new(),
+            now_ms: 0,
+        };
+        self.query(actor, actor.uid.as_ref(), &nobody)
     }
 
     fn plan(&self, actor: &Actor, known: &Offering, moment: &Moment) -> Result<Plan, Conflict> {
@@ -163,7 +192,15 @@ impl Operation for Offer {
                     "nobody lends a device to its owner or to himself",
                 ));
             }
-            let grant = self.grant(device, grantee, granter, moment);
+            let grant = match (&known.lent, self.lend_on) {
+                (Some(lent), true) => lent_on_from(lent, granter, grantee, standing.as_ref())?,
+                (None, true) => return Err(Conflict::broken("not-lent", "nothing is lent to you here")),
+                (_, false) => {
+                    let parties = (device.uid.clone(), grantee.uid.clone(), granter.uid.clone());
+                    Grant::new(device.organization.clone(), parties.0, parties.1, parties.2)
+                }
+            };
+            let grant = self.stated(grant, moment);
             let rest = standing.as_ref().map_or(grant.rest.clone(), |it| it.rest.clone());
             if made.iter().all(|it| it.uid != grant.uid) {
                 made.push(Grant { rest, ..grant });
@@ -176,34 +213,84 @@ impl Operation for Offer {
             true => Change::Put(it.write()),
             false => Change::Renew(it.write()),
         });
-        let changes = changes.collect();
+        let changes = changes.chain(ended(&known.lent_on)).collect();
         Ok(Plan { changes, answer: json!({ "items": items }), secret: None })
+    }
+}
+
+/// A grant of what was lent to somebody who may lend it on; whose rights count is still its granter.
+fn lent_on_from(
+    lent: &Grant,
+    by: &User,
+    grantee: &User,
+    standing: Option<&Grant>,
+) -> Result<Grant, Conflict> {
+    let is_open = |it: &&Grant| matches!(it.answer, Answer::Offered | Answer::Accepted);
+    if standing.filter(is_open).is_some_and(|it| it.lent_on_by.as_ref() != Some(&by.uid)) {
+        return Err(Conflict::broken("lent-already", "the device is lent to this person by somebody else"));
+    }
+    if grantee.uid == lent.granter {
+        return Err(Conflict::broken("own-device", "nobody lends a device to whoever lent it"));
+    }
+    let made =
+        Grant::new(lent.organization.clone(), lent.device.clone(), grantee.uid.clone(), lent.granter.clone());
+    Ok(Grant { lent_on_by: Some(by.uid.clone()), lent_from: Some(lent.uid.clone()), ..made })
+}
+
+/// What was lent on of these grants.
+pub(super) async fn lent_on(
+    reader: &Reader<'_>,
+    grants: impl Iterator<Item = &Grant>,
+) -> Result<Vec<Grant>, Failure> {
+    let mut found = Vec::new();
+    for grant in grants.filter(|it| it.may_lend_on) {
+        found.extend(reader.grants("lent_from", &grant.uid).await?);
+    }
+    Ok(found)
+}
+
+/// The changes that end them.
+pub(super) fn ended(grants: &[Grant]) -> impl Iterator<Item = Change> {
+    grants.iter().map(|it| Change::Put(Grant { answer: Answer::Revoked, ..it.clone() }.write()))
+}
+
+impl Terms {
+    /// Whether they give nothing that the grant does not.
+    fn is_within(&self, lent: &Grant, now_ms: i64) -> bool {
+        let until = lent.until.is_none_or(|end| self.until.is_some_and(|it| it <= end));
+        let begins = |from: &i64| *from > now_ms;
+        let from = lent.from.filter(begins).is_none_or(|begin| self.from.is_some_and(|it| it >= begin));
+        let parts = lent.datastreams.as_ref().is_none_or(|held| {
+            self.datastreams.as_ref().is_some_and(|it| it.iter().all(|part| held.contains(part)))
+        });
+        let hours = lent.hours.as_ref().is_none_or(|held| {
+            self.zone == lent.zone
+                && self.hours.as_ref().is_some_and(|it| it.iter().all(|quarter| held.contains(quarter)))
+        });
+        until && from && parts && hours && (lent.control || !self.control) && !self.may_lend_on
     }
 }
 
 impl Offer {
     /// Without a grantee the question has no answer but no.
-    fn query(&self, actor: &Actor, grantee: Option<&Uid>) -> Option<Query> {
+    fn query(&self, actor: &Actor, grantee: Option<&Uid>, known: &Offering) -> Option<Query> {
         let control = Some(self.terms.control.into());
-        actor.query("grant", &self.device, [("grantee", grantee.map(reference)), ("control", control)])
+        let lent = known.lent.as_ref();
+        let within = lent.map(|lent| self.terms.is_within(lent, known.now_ms).into());
+        let context = [
+            ("grantee", grantee.map(reference)),
+            ("control", control),
+            ("lent", lent.map(|it| reference(&it.uid))),
+            ("within_lent", within),
+        ];
+        actor.query("grant", &self.device, context)
     }
 
-    fn grant(&self, device: &Device, grantee: &User, granter: &User, moment: &Moment) -> Grant {
-        let parties = (device.uid.clone(), grantee.uid.clone(), granter.uid.clone());
-        let Terms { control, datastreams, from, until, hours, zone, note } = self.terms.clone();
+    fn stated(&self, grant: Grant, moment: &Moment) -> Grant {
+        let Terms { control, datastreams, from, until, hours, zone, may_lend_on, note } = self.terms.clone();
         let hours = hours.map(|it| it.into_iter().collect());
         let created = Some(moment.now_ms);
-        Grant {
-            control,
-            datastreams,
-            from,
-            until,
-            hours,
-            zone,
-            note,
-            created,
-            ..Grant::new(device.organization.clone(), parties.0, parties.1, parties.2)
-        }
+        Grant { control, datastreams, from, until, hours, zone, may_lend_on, note, created, ..grant }
     }
 }
 

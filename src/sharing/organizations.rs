@@ -6,6 +6,7 @@ use crate::domain::nouns::{Answer, Device, Grant, Invitation, Organization, Role
 use crate::domain::{Change, Uid};
 use crate::sharing::ask::to;
 use crate::sharing::bounds::FREE;
+use crate::sharing::grants::lent_on;
 use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule};
 
 /// The longest name, in characters.
@@ -195,7 +196,9 @@ impl Operation for Delete {
         }
         let (mut received, mut given, mut accepted) = (Vec::new(), Vec::new(), Vec::new());
         for user in members.iter().filter(|it| it.kind() == User::KIND) {
-            received.extend(reader.grants("grantee", user).await?.into_iter().map(|it| it.uid));
+            let held = reader.grants("grantee", user).await?;
+            given.extend(lent_on(reader, held.iter()).await?);
+            received.extend(held.into_iter().map(|it| it.uid));
             given.extend(reader.grants("granter", user).await?);
             accepted
                 .extend(reader.referring(Invitation::KIND, "user", user).await?.into_iter().map(|it| it.uid));

@@ -7,6 +7,7 @@ use crate::domain::{Change, Uid};
 use crate::sharing::ask::to;
 use crate::sharing::bounds::Room;
 use crate::sharing::devices::moved_along;
+use crate::sharing::grants::lent_on;
 use crate::sharing::organizations::check_name;
 use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule};
 
@@ -327,12 +328,15 @@ impl Operation for Delete {
 
     async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Leaving, Failure> {
         let invitations = reader.referring(Invitation::KIND, "user", &self.user).await?;
+        let received = reader.grants("grantee", &self.user).await?;
+        let mut given = reader.grants("granter", &self.user).await?;
+        given.extend(lent_on(reader, received.iter()).await?);
         Ok(Leaving {
             person: Person::read(reader, &self.user).await?,
             devices: reader.owned(&self.user).await?,
             invitations: invitations.into_iter().map(|it| it.uid).collect(),
-            received: reader.grants("grantee", &self.user).await?,
-            given: reader.grants("granter", &self.user).await?,
+            received,
+            given,
         })
     }
 

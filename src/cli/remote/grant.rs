@@ -81,6 +81,12 @@ pub(in crate::cli) struct Give {
     /// By the clock of which zone, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", requires = "hours")]
     zone: Option<String>,
+    /// They may lend it on to others, once
+    #[arg(long, conflicts_with = "lend_on")]
+    may_lend_on: bool,
+    /// Lend on what was lent to you
+    #[arg(long)]
+    lend_on: bool,
     /// A word to the other side
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
@@ -117,6 +123,8 @@ impl Give {
             "until": self.until,
             "hours": (!hours.is_empty()).then_some(hours),
             "zone": self.zone,
+            "may_lend_on": self.may_lend_on,
+            "lend_on": self.lend_on,
             "note": self.note,
         }))
     }

@@ -111,6 +111,10 @@ pub(super) struct GrantBody {
     /// The quarters of an hour of the week in which it counts; Monday at midnight is 0.
     quarters: Option<Vec<i64>>,
     zone: Option<String>,
+    /// Whether the person may lend it on.
+    may_lend_on: bool,
+    /// Who lent it on, in the granter's name.
+    lent_on_by: Option<String>,
     note: Option<String>,
     /// After a write: the revision from which on it counts.
     revision: Option<u64>,

@@ -60,6 +60,12 @@ struct OfferForm {
     hours: Option<Vec<HoursForm>>,
     /// By the clock of which zone, such as `Europe/Berlin`.
     zone: Option<String>,
+    /// Whether they may lend it on to others, within what they have, once.
+    #[serde(default)]
+    may_lend_on: bool,
+    /// Whether what was lent to the caller is lent on, in the granter's name.
+    #[serde(default)]
+    lend_on: bool,
     /// A word to the other side.
     note: Option<String>,
 }
@@ -101,6 +107,7 @@ impl OfferForm {
             until: self.until.as_deref().map(instant).transpose()?,
             hours,
             zone: self.zone.clone(),
+            may_lend_on: self.may_lend_on,
             note: self.note.clone(),
         })
     }
@@ -141,7 +148,8 @@ async fn offer(State(control): State<Arc<Control>>, request: Request) -> Result<
         return Err(ControlError::Malformed("`emails` is empty: state to whom".to_owned()));
     }
     let device = entity(Device::KIND, &form.device)?;
-    let operation = Offer { device, emails: form.emails.clone(), terms: form.terms()? };
+    let lend_on = form.lend_on;
+    let operation = Offer { device, emails: form.emails.clone(), terms: form.terms()?, lend_on };
     Ok(created(control.perform(incoming, operation).await?))
 }
 

@@ -61,6 +61,12 @@ pub struct Grant {
     pub hours: Option<Vec<i64>>,
     /// By the clock of which zone.
     pub zone: Option<String>,
+    /// Whether the person may lend it on.
+    pub may_lend_on: bool,
+    /// Who lent it on, in the granter's name.
+    pub lent_on_by: Option<Uid>,
+    /// The grant that was lent on.
+    pub lent_from: Option<Uid>,
     /// A word to the other side.
     pub note: Option<String>,
     /// When it was offered, in Unix milliseconds.
@@ -91,6 +97,9 @@ impl Grant {
             until: None,
             hours: None,
             zone: None,
+            may_lend_on: false,
+            lent_on_by: None,
+            lent_from: None,
             note: None,
             created: None,
         }
@@ -116,6 +125,9 @@ impl Grant {
             until: moment(entity, "until"),
             hours: hours.map(|it| it.iter().filter_map(Json::as_i64).collect()),
             zone: text(entity, "zone"),
+            may_lend_on: entity.attrs.get("may_lend_on").and_then(Json::as_bool).unwrap_or_default(),
+            lent_on_by: named(entity, "lent_on_by"),
+            lent_from: named(entity, "lent_from"),
             note: text(entity, "note"),
             created: moment(entity, "created"),
             rest: entity.clone(),
@@ -137,6 +149,9 @@ impl Grant {
         set(&mut entity, "until", self.until.map(datetime));
         set(&mut entity, "hours", self.hours.clone().map(Json::from));
         set(&mut entity, "zone", self.zone.clone().map(Json::from));
+        set(&mut entity, "may_lend_on", self.may_lend_on.then_some(Json::Bool(true)));
+        set(&mut entity, "lent_on_by", self.lent_on_by.as_ref().map(reference));
+        set(&mut entity, "lent_from", self.lent_from.as_ref().map(reference));
         set(&mut entity, "note", self.note.clone().map(Json::from));
         set(&mut entity, "created", self.created.map(datetime));
         entity

@@ -8,6 +8,7 @@ mod grants;
 mod hang_up;
 mod invitations;
 mod keys;
+mod lending_on;
 mod mistakes;
 mod model;
 mod on_postgres;

@@ -5,8 +5,8 @@ use std::process::Command;
 use super::bench::CLUSTER;
 use crate::support::postgres::Cluster;
 
-/// Tests that are about something else than the store.
-const LEFT_OUT: [&str; 2] = ["sharing::on_postgres", "sharing::openapi"];
+/// Tests that are about something else than the store, or have PostgreSQL of their own.
+const LEFT_OUT: [&str; 3] = ["sharing::on_postgres", "sharing::openapi", "sharing::model"];
 
 /// This program runs the tests again, with each bench over a database of its own.
 #[test]

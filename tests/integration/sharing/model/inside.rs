@@ -249,7 +249,7 @@ impl Inside {
                     ..grants::Terms::default()
                 };
                 let (device, emails) = (uid("Device", device), emails.clone());
-                return self.run(who, grants::Offer { device, emails, terms }).await;
+                return self.run(who, grants::Offer { device, emails, terms, lend_on: false }).await;
             }
             other => panic!("{other:?}"),
         };
