@@ -15,7 +15,7 @@ use super::explanation::Seen;
 use super::generate;
 use super::histories::now;
 use super::inside::limits;
-use super::operation::{Op, Step};
+use super::operation::{INVITATIONS_MAX, ORGS_MAX, Op, ROLES_MAX, Step};
 use super::rim::{Answer, OPERATOR_TOKEN, Rim};
 use super::state::State;
 use super::together::{all, begin, rim};
@@ -112,6 +112,8 @@ fn config([gateway, control]: [u16; 2], policies: &Path) -> String {
         "[gateway]\nlisten = \"127.0.0.1:{gateway}\"\nworkers = 1\n\
          [control]\nlisten = \"127.0.0.1:{control}\"\noperator_token = \"{OPERATOR_TOKEN}\"\n\
          [upstream]\nurl = \"http://127.0.0.1:9\"\n[policies]\ndir = \"{}\"\n[entities]\ndir = \"entities\"\n\
+         [sharing]\norganizations_max = {ORGS_MAX}\nroles_max = {ROLES_MAX}\ninvitations_per_day_max = {INVITATIONS_MAX}\n\
+         [plans]\nFREE = {{}}\nPRO = {{}}\n\
          [store]\nurl = \"sqlite://cedargate.db\"\n[records]\npath = \"records.jsonl\"\n\
          [[authentication.jwt]]\nissuer = \"https://id.example.org\"\naudience = \"device-api\"\njwks_file = \"jwks.json\"\n\
          [[route]]\nmatch = \"GET /devices/{{device}}\"\naction = \"view\"\nresource = {{ type = \"Device\", id = \"path:device\" }}\n",
@@ -195,7 +197,7 @@ async fn round(deployment: &mut Deployment, rim: &Arc<Rim>, state: State, number
         })
         .collect();
     let mut random = Random::new(number);
-    let (writes, patience) = (random.below(WRITES + 1), Instant::now() + Duration::from_secs(10));
+    let (writes, patience) = (random.below(WRITES + 1), Instant::now() + Duration::from_secs(4));
     while shared.written.load(Ordering::SeqCst) < writes && Instant::now() < patience {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -223,7 +225,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_half_done_when_it_is_killed() 
         let mut state = generate::start(&mut Random::new(1_000 + number), "", now());
         let mut deployment = Deployment::new(&state, &pair);
         let rim = Arc::new(Rim::new(format!("http://127.0.0.1:{}", deployment.ports[1]), tokens(&pair)));
-        for _ in 0..10.min(kills - number) {
+        for _ in 0..5.min(kills - number) {
             let count;
             (state, count) = round(&mut deployment, &rim, state, number).await;
             done += count;
