@@ -207,12 +207,7 @@ impl Operation for Withdraw {
     type Known = (Option<Invitation>, Option<User>);
 
     async fn known(&self, reader: &Reader<'_>, _: &Actor) -> Result<Self::Known, Failure> {
-        let invitation = reader.invitation(&self.invitation).await?;
-        let invitee = match &invitation {
-            Some(it) => reader.user(&it.invitee).await?,
-            None => None,
-        };
-        Ok((invitation, invitee))
+        reader.invited(&self.invitation).await
     }
 
     fn rule(&self, actor: &Actor, _: &Self::Known) -> Rule {
@@ -255,13 +250,9 @@ impl Operation for Accept {
     type Known = Accepting;
 
     async fn known(&self, reader: &Reader<'_>, actor: &Actor) -> Result<Accepting, Failure> {
-        let invitation = match Uid::new(Invitation::KIND, self.secret.invitation()) {
-            Ok(uid) => reader.invitation(&uid).await?,
-            Err(_) => None,
-        };
-        let invitee = match &invitation {
-            Some(it) => reader.user(&it.invitee).await?,
-            None => None,
+        let (invitation, invitee) = match Uid::new(Invitation::KIND, self.secret.invitation()) {
+            Ok(uid) => reader.invited(&uid).await?,
+            Err(_) => (None, None),
         };
         let is_returning = match &actor.uid {
             Some(uid) => reader.is_removed(uid).await?,

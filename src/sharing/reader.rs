@@ -30,7 +30,7 @@ impl Reader<'_> {
 
     /// Whether the name belongs to an entity, or did once.
     pub async fn is_used(&self, uid: &Uid) -> Result<bool, Failure> {
-        Ok(self.store.is_used(uid).await?)
+        Ok(self.store.is_removed(uid).await? || self.entity(uid).await?.is_some())
     }
 
     async fn noun<T>(
@@ -69,6 +69,16 @@ impl Reader<'_> {
     /// The invitation of this name.
     pub async fn invitation(&self, uid: &Uid) -> Result<Option<Invitation>, Failure> {
         self.noun(uid, Invitation::KIND, Invitation::read).await
+    }
+
+    /// The invitation of this name, and whom it is for.
+    pub async fn invited(&self, uid: &Uid) -> Result<(Option<Invitation>, Option<User>), Failure> {
+        let invitation = self.invitation(uid).await?;
+        let invitee = match &invitation {
+            Some(it) => self.user(&it.invitee).await?,
+            None => None,
+        };
+        Ok((invitation, invitee))
     }
 
     /// The grant of this name.

@@ -122,9 +122,6 @@ pub trait Store: FactSource {
     /// Revokes an API key as of `now_ms`; a key that is revoked stays so since the first time.
     fn revoke_key(&self, id: &str, now_ms: i64) -> Pending<'_, Revision>;
 
-    /// Whether the name belongs to an entity, or to one that was removed.
-    fn is_used<'a>(&'a self, uid: &'a Uid) -> Pending<'a, bool>;
-
     /// The secret of this name, if the entity has one; opened for whoever asks, and kept nowhere.
     fn secret<'a>(&'a self, of: &'a Uid, name: &'a str) -> Pending<'a, Option<SecretText>>;
 

@@ -11,7 +11,7 @@ use crate::domain::{Change, Entity, Facts, Revision, SecretText, Uid};
 use crate::store::dialect::Dialect;
 use crate::store::lease::{Keeper, Lease, Own};
 use crate::store::rows;
-use crate::store::write::{self, Work};
+use crate::store::write::Work;
 use crate::store::{ApiKey, FactSource, Feed, Options, Pending, Place, Store, StoreError, sqlite};
 
 const KEY_COLUMNS: &str =
@@ -321,13 +321,7 @@ impl Store for SqlStore {
     }
 
     fn is_removed<'a>(&'a self, uid: &'a Uid) -> Pending<'a, bool> {
-        Box::pin(self.core.within(async {
-            if rows::has_nul(uid) {
-                return Ok(false);
-            }
-            let mut connection = self.core.pool.acquire().await?;
-            Ok(write::presence(&mut connection, uid).await?.is_removed)
-        }))
+        Box::pin(self.core.within(self.core.is_removed(uid)))
     }
 
     fn keys<'a>(&'a self, after: Option<&'a str>, limit: u32) -> Pending<'a, Vec<ApiKey>> {
@@ -353,10 +347,6 @@ impl Store for SqlStore {
 
     fn revoke_key(&self, id: &str, now_ms: i64) -> Pending<'_, Revision> {
         self.core.write(Work::RevokeKey(id.into(), now_ms))
-    }
-
-    fn is_used<'a>(&'a self, uid: &'a Uid) -> Pending<'a, bool> {
-        Box::pin(self.core.within(self.core.is_used(uid)))
     }
 
     fn secret<'a>(&'a self, of: &'a Uid, name: &'a str) -> Pending<'a, Option<SecretText>> {

@@ -139,10 +139,10 @@ impl Core {
         if rows::has_nul(uid) {
             return Err(StoreError::Nul(uid.clone()));
         }
-        let Presence { exists, is_removed: removed } = presence(connection, uid).await?;
+        let Presence { exists, is_removed } = presence(connection, uid).await?;
         match change {
             Change::Create(_) | Change::Renew(_) if exists => Err(ChangeError::Exists(uid.clone()).into()),
-            Change::Put(_) | Change::Create(_) if removed => Err(ChangeError::Reused(uid.clone()).into()),
+            Change::Put(_) | Change::Create(_) if is_removed => Err(ChangeError::Reused(uid.clone()).into()),
             Change::Remove(_) | Change::Keep { .. } | Change::Forget { .. } if !exists => {
                 Err(ChangeError::Missing(uid.clone()).into())
             }
@@ -167,14 +167,13 @@ impl Core {
         }
     }
 
-    /// Whether a name is, or was, given out.
-    pub(super) async fn is_used(&self, uid: &Uid) -> Result<bool, StoreError> {
+    /// Whether there was an entity of this name, and it was removed.
+    pub(super) async fn is_removed(&self, uid: &Uid) -> Result<bool, StoreError> {
         if rows::has_nul(uid) {
             return Ok(false);
         }
         let mut connection = self.pool.acquire().await?;
-        let Presence { exists, is_removed } = presence(&mut connection, uid).await?;
-        Ok(exists || is_removed)
+        Ok(presence(&mut connection, uid).await?.is_removed)
     }
 
     async fn put(
@@ -242,12 +241,12 @@ pub(super) fn named(text: &'static str, uid: &Uid) -> Query {
 }
 
 /// Whether the entity exists, and whether it was removed.
-pub(super) struct Presence {
+struct Presence {
     exists: bool,
-    pub(super) is_removed: bool,
+    is_removed: bool,
 }
 
-pub(super) async fn presence(connection: &mut AnyConnection, uid: &Uid) -> Result<Presence, StoreError> {
+async fn presence(connection: &mut AnyConnection, uid: &Uid) -> Result<Presence, StoreError> {
     let text = "SELECT (SELECT COUNT(*) FROM entity WHERE kind = $1 AND id = $2), \
                        (SELECT COUNT(*) FROM tombstone WHERE kind = $1 AND id = $2)";
     let row = named(text, uid).fetch_one(connection).await?;

@@ -147,11 +147,6 @@ impl Store for Ram {
         soon(Ok(u32::try_from(count).unwrap_or(max).min(max)))
     }
 
-    fn is_used<'a>(&'a self, uid: &'a Uid) -> Pending<'a, bool> {
-        let held = self.world();
-        soon(Ok(held.0.is_removed(uid) || held.0.entities().any(|it| it.uid == *uid)))
-    }
-
     fn secret<'a>(&'a self, _: &'a Uid, _: &'a str) -> Pending<'a, Option<SecretText>> {
         soon(Ok(None))
     }
