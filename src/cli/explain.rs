@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value as Json, json};
 
 use crate::cli::place::StorePlace;
 use crate::cli::{Answer, Failure, Format, Outcome, check, place, print};
 use crate::config::Config;
+use crate::domain::moment::now_ms;
 use crate::domain::{Change, Context, Facts, Query, Uid, World};
 use crate::finding::Finding;
 use crate::policy::{EntityFile, NearPermit, PolicySnapshot, PolicyText, Verdict};
@@ -80,12 +80,6 @@ pub(super) fn run(args: &Args) -> Outcome {
         Format::Text => explained.tell()?,
     }
     Ok(if explained.verdict.allowed { Answer::Yes } else { Answer::No })
-}
-
-/// This instant, in milliseconds since 1970.
-pub(super) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Args {

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value as Json, json};
 
-use crate::cli::explain::now_ms;
 use crate::cli::place::{self, StorePlace};
 use crate::cli::{Answer, Failure, Format, Outcome, print};
+use crate::domain::moment::now_ms;
 use crate::domain::{ChangeError, Uid};
 use crate::identity::KeyText;
 use crate::store::{ApiKey, Store, StoreError};

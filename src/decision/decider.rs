@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use crate::decision::cache::{self, Stamped, Tables};
 use crate::decision::{Ask, Decision, Exempt, Permitted, Refused};
+use crate::domain::moment::now_ms;
 use crate::domain::{Facts, Query, Revision, Uid};
 use crate::policy::{Closure, Denial, PolicySnapshot, Verdict};
 use crate::store::FactSource;
@@ -67,10 +68,7 @@ impl Decider {
     /// Pins the policies and the clock, so that all decisions of one request agree.
     #[must_use]
     pub fn pin(self: &Arc<Self>) -> Session {
-        let now_ms = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-        Session { decider: self.clone(), policies: self.policies.load_full(), now_ms }
+        Session { decider: self.clone(), policies: self.policies.load_full(), now_ms: now_ms() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The nouns of the gateway and their rules, free of Cedar, SQL and HTTP.
 
 mod change;
+mod effect;
 mod entity;
 mod facts;
 pub mod moment;
@@ -11,6 +12,7 @@ mod uid;
 mod world;
 
 pub use change::{Change, ChangeError};
+pub use effect::{Intent, Newcomer};
 pub use entity::{Entity, references};
 pub use facts::{Facts, Revision};
 pub use query::{ActionName, Context, Overrides, Query};

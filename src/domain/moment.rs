@@ -1,8 +1,17 @@
 //! Points in time between Unix milliseconds and Cedar's `datetime`.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde_json::{Value as Json, json};
 
 const DAY_MS: i64 = 86_400_000;
+
+/// The present, in Unix milliseconds.
+#[must_use]
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
 
 /// The moment as a `datetime` in Cedar's JSON format.
 #[must_use]

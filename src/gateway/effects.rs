@@ -7,36 +7,12 @@ use http::Response;
 use hyper::body::Incoming;
 use serde_json::Value as Json;
 
-use crate::domain::{Query, SecretText, Uid};
+use crate::domain::{Intent, Newcomer, SecretText, Uid};
 use crate::gateway::body::{self, Body};
 use crate::gateway::forward::{Outgoing, Upstream};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::route::{Creation, Pointer, Told};
 use crate::json;
-
-/// What a 2xx will change.
-#[derive(Debug, Clone)]
-pub struct Intent {
-    /// What permitted the request.
-    pub queries: Vec<Query>,
-    /// The pattern of its route.
-    pub route: Arc<str>,
-    /// The device that is made, as far as it is known; without: the resources are removed.
-    pub makes: Option<Newcomer>,
-}
-
-/// A device that the upstream makes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Newcomer {
-    /// The id that the upstream knows it by.
-    pub id: Option<String>,
-    /// What it is called.
-    pub name: Option<String>,
-    /// What kind of product it is.
-    pub template: Option<String>,
-    /// Its secrets, by name.
-    pub secrets: Vec<(Arc<str>, SecretText)>,
-}
 
 /// Keeps the store in step with what the upstream did.
 pub trait Effects: Send + Sync {
@@ -69,8 +45,6 @@ pub(super) struct Carrier {
 
 /// The upstream's status, if it answered, and its answer or why it is not passed on.
 pub(super) type Carried = (Option<u16>, Result<Response<Body>, Refusal>);
-
-const UNSETTLED: Refusal = Refusal::Unsettled;
 
 impl Carrier {
     pub(super) async fn carry(self, outgoing: Outgoing) -> Carried {
@@ -116,12 +90,12 @@ impl Carrier {
         let body = self.upstream.answer_body(incoming);
         let Ok(bytes) = body::collect_at_most(body, self.bytes_max).await else {
             self.effects.leave(entry, "the answer could not be read", None).await;
-            return Err(UNSETTLED);
+            return Err(Refusal::Unsettled);
         };
         let made = made(creation, json::parse(&bytes).ok().as_ref());
         if made.id.is_none() {
             self.effects.leave(entry, "the answer names no id", Some(made)).await;
-            return Err(UNSETTLED);
+            return Err(Refusal::Unsettled);
         }
         self.settle(entry, Some(made)).await?;
         Ok(Response::from_parts(head, Body::whole(bytes)))
@@ -132,7 +106,7 @@ impl Carrier {
         let Err(error) = self.effects.settle(entry.clone(), intent).await else { return Ok(()) };
         tracing::error!(entry = entry.id(), %error, "the upstream did it, but the store was not changed");
         self.effects.leave(entry, "the store could not be changed", made).await;
-        Err(UNSETTLED)
+        Err(Refusal::Unsettled)
     }
 }
 

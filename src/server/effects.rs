@@ -6,11 +6,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
-use crate::domain::{SecretText, Uid};
-use crate::gateway::effects::{Effects, Intent, Newcomer};
+use crate::domain::{Intent, Newcomer, SecretText, Uid};
+use crate::gateway::effects::Effects;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::secrets::Secrets;
-use crate::sharing::{self, Failure, Sharing, reconcile};
+use crate::sharing::{self, Failure, Sharing};
 use crate::store::{Store, StoreError};
 
 /// The store's secrets, read on the runtime of the store.
@@ -46,7 +46,7 @@ impl Effects for Settlement {
         let sharing = self.sharing.clone();
         async move {
             let entry = Sharing::fresh_entry().map_err(|_| Refusal::Internal)?;
-            sharing.begin(entry.clone(), written(intent)).await.map_err(refusal)?;
+            sharing.begin(entry.clone(), intent).await.map_err(refusal)?;
             Ok(entry)
         }
         .boxed()
@@ -58,7 +58,7 @@ impl Effects for Settlement {
         intent: Intent,
     ) -> BoxFuture<'static, Result<(), Box<dyn std::error::Error + Send + Sync>>> {
         let sharing = self.sharing.clone();
-        async move { Ok(sharing.settle(entry, written(intent)).await?) }.boxed()
+        async move { Ok(sharing.settle(entry, intent).await?) }.boxed()
     }
 
     fn withdraw(&self, entry: Uid) -> BoxFuture<'static, ()> {
@@ -78,7 +78,6 @@ impl Effects for Settlement {
         tracing::error!(entry = entry.id(), reason, "what the upstream did is to be reconciled");
         let sharing = self.sharing.clone();
         let id = entry.id().to_owned();
-        let made = made.map(newcomer);
         let work = self.runtime.spawn(async move { sharing.leave(entry, reason, made.as_ref()).await });
         async move {
             if let Ok(Err(error)) = work.await {
@@ -87,16 +86,6 @@ impl Effects for Settlement {
         }
         .boxed()
     }
-}
-
-fn written(intent: Intent) -> reconcile::Intent {
-    let Intent { queries, route, makes } = intent;
-    reconcile::Intent { queries, route, makes: makes.map(newcomer) }
-}
-
-fn newcomer(made: Newcomer) -> reconcile::Newcomer {
-    let Newcomer { id, name, template, secrets } = made;
-    reconcile::Newcomer { id, name, template, secrets }
 }
 
 fn refusal(failure: Failure) -> Refusal {

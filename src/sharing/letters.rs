@@ -1,13 +1,13 @@
 //! The outbox: letters that were promised with a change, kept until the mail server has taken them.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value as Json};
 
-use crate::domain::moment::rfc3339;
+use crate::domain::moment::{now_ms, rfc3339};
 use crate::domain::nouns::{Delivery, Invitation, LETTER, Organization, named, reference};
 use crate::domain::{Change, Entity, Revision, Uid};
 use crate::sharing::secret::Secret;
@@ -83,10 +83,6 @@ fn due(letter: &Entity) -> i64 {
 
 fn millis(of: Duration) -> i64 {
     i64::try_from(of.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
 }
 
 impl Post {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::domain::moment::rfc3339;
 use crate::domain::nouns::{Device, Grant, RECONCILIATION, User};
-use crate::domain::{Change, Entity, Query, SecretText, Uid};
+use crate::domain::{Change, Entity, Intent, Newcomer, Uid};
 use crate::sharing::devices::Provision;
 use crate::sharing::{
     Actor, Circumstances, Conflict, Failure, Moment, Operation, Plan, Reader, Rule, Sharing,
@@ -15,31 +15,6 @@ use crate::sharing::{
 
 /// What adding a device depends on.
 type Provisioned = <Provision as Operation>::Known;
-
-/// A device that the upstream makes, as far as it is known.
-#[derive(Debug, Clone, Default)]
-pub struct Newcomer {
-    /// The id that the upstream knows it by.
-    pub id: Option<String>,
-    /// What it is called; its id, where nothing usable is said.
-    pub name: Option<String>,
-    /// What kind of product it is.
-    pub template: Option<String>,
-    /// Its secrets, by name; no note holds them.
-    pub secrets: Vec<(Arc<str>, SecretText)>,
-}
-
-/// A request that an upstream is asked, whose 2xx changes the store.
-#[derive(Debug, Clone)]
-pub struct Intent {
-    /// What permitted the request; decided again here.
-    pub queries: Vec<Query>,
-    /// The pattern of its route.
-    pub route: Arc<str>,
-    /// The device that it makes, in the organization that is the query's resource; without: the
-    /// resources are removed.
-    pub makes: Option<Newcomer>,
-}
 
 impl Intent {
     fn rule(&self) -> Rule {

@@ -14,11 +14,10 @@ use utoipa_axum::routes;
 
 use crate::control::api::form::{GrantBody, GrantsBody, Refusals};
 use crate::control::api::incoming::{Incoming, Nothing, entity};
-use crate::control::api::keys::now_ms;
 use crate::control::api::outgoing::{broken, changed, created};
 use crate::control::{Control, ControlError};
 use crate::domain::Entity;
-use crate::domain::moment;
+use crate::domain::moment::{self, now_ms};
 use crate::domain::nouns::{Answer, Device, Grant};
 use crate::sharing::grants::{Offer, Reply, Terms, described, quarters};
 

@@ -1,7 +1,6 @@
 //! API keys: each principal has its own, and the operator makes them for anybody.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
@@ -20,6 +19,7 @@ use crate::control::api::organizations::fresh;
 use crate::control::api::outgoing::gone_at;
 use crate::control::{Control, ControlError};
 use crate::domain::Uid;
+use crate::domain::moment::now_ms;
 use crate::identity::KeyText;
 use crate::sharing::keys::Draft;
 
@@ -69,12 +69,6 @@ fn owner(actor: Option<&Uid>, stated: Option<&str>) -> Result<Uid, ControlError>
         (None, Some(actor)) => Ok(actor.clone()),
         (None, None) => Err(malformed("state whom the key speaks for".to_owned())),
     }
-}
-
-/// The present, in Unix milliseconds.
-pub(super) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn drafted(form: &NewKeyForm, principal: Uid, text: &KeyText) -> Result<Draft, ControlError> {

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use cedargate::audit::{Log, LogOptions, Sink};
 use cedargate::decision::{Decider, Limits};
-use cedargate::domain::{Facts, SecretText, Uid};
+use cedargate::domain::{Facts, Intent, Newcomer, SecretText, Uid};
 use cedargate::gateway::admission::Admission;
-use cedargate::gateway::effects::{Effects, Intent, Newcomer};
+use cedargate::gateway::effects::Effects;
 use cedargate::gateway::forward::{HostName, Upstream, UpstreamSettings};
 use cedargate::gateway::head::{FieldRules, Forwarded, HeadLimits};
 use cedargate::gateway::refusal::Refusal;
