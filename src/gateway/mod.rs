@@ -30,11 +30,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::audit::{Log, OpenRecord};
 use crate::decision::{Ask, Credential, Decider, Permitted, Session};
-use crate::domain::{Query, Uid};
+use crate::domain::{Intent, Query, Uid};
 use crate::gateway::admission::{Admission, Place};
 use crate::gateway::answer::Unseen;
 use crate::gateway::body::Body;
-use crate::gateway::effects::{Carrier, Effects, Intent};
+use crate::gateway::effects::{Carrier, Effects};
 use crate::gateway::filter::List;
 use crate::gateway::forward::{Outgoing, Upstream};
 use crate::gateway::head::{FieldRules, HeadLimits};
@@ -171,7 +171,7 @@ impl Worker {
         let call = self.translate(parts, incoming, &caller, peer, &session, record).await?;
         let permitted = self.decide(call, &session, record).await?;
         match self.forward(permitted, record).await? {
-            Answer::Plain(answer) => self.filter(*answer, &session, record).await.map(Served::Plain),
+            Answer::Plain(answer) => self.filter(*answer, &session).await.map(Served::Plain),
             Answer::Socket(live) => Ok(Served::Socket(live)),
         }
     }
@@ -233,31 +233,26 @@ impl Worker {
                 Ok::<_, Refusal>((upgrade.ask(&mut outgoing.headers)?, upgrade, opening, held))
             })
             .transpose()?;
-        if creation.is_some() || route.removes() {
-            let answer = self.carry(&route, queries.clone(), creation, outgoing, record).await?;
-            let (head, body) = answer.into_parts();
-            let call = Answered { route, listing, switched, injected, is_head, queries, credential };
-            return Ok(Answer::Plain(Box::new(Plain { call, head, body })));
-        }
-        let mut answer = self.upstream.send(outgoing).await?;
-        record.note(|it| it.upstream_status = Some(answer.status().as_u16()));
-        match asked {
-            Some((key, upgrade, opening, held)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                let agreed = upgrade.agree(&key, &mut answer)?;
-                return Ok(Answer::Socket(Box::new(self.live(agreed, opening, queries, held))));
+        let answer = if creation.is_some() || route.removes() {
+            self.carry(&route, queries.clone(), creation, outgoing, record).await?
+        } else {
+            let mut answer = self.upstream.send(outgoing).await?;
+            record.note(|it| it.upstream_status = Some(answer.status().as_u16()));
+            match asked {
+                Some((key, upgrade, opening, held)) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    let agreed = upgrade.agree(&key, &mut answer)?;
+                    return Ok(Answer::Socket(Box::new(self.live(agreed, opening, queries, held))));
+                }
+                _ if answer.status().is_informational() => {
+                    return Err(Refusal::Upstream("it switched protocols without being asked".into()));
+                }
+                _ => {}
             }
-            _ if answer.status().is_informational() => {
-                return Err(Refusal::Upstream("it switched protocols without being asked".into()));
-            }
-            _ => {}
-        }
-        let (head, incoming) = answer.into_parts();
-        let body = self.upstream.answer_body(incoming);
-        Ok(Answer::Plain(Box::new(Plain {
-            call: Answered { route, listing, switched, injected, is_head, queries, credential },
-            head,
-            body,
-        })))
+            answer.map(|incoming| self.upstream.answer_body(incoming))
+        };
+        let call = Answered { route, listing, switched, injected, is_head, queries, credential };
+        let (head, body) = answer.into_parts();
+        Ok(Answer::Plain(Box::new(Plain { call, head, body })))
     }
 
     /// Sends what changes the store on a task of its own: a caller who hangs up cannot cut it.
@@ -302,12 +297,7 @@ impl Worker {
         }
     }
 
-    async fn filter(
-        &self,
-        answer: Plain,
-        session: &Session,
-        record: &mut OpenRecord,
-    ) -> Result<Response<Body>, Refusal> {
+    async fn filter(&self, answer: Plain, session: &Session) -> Result<Response<Body>, Refusal> {
         let Plain { call, mut head, body } = answer;
         // The upstream's own reason phrase among them: it may repeat what must not be seen.
         head.extensions.clear();
@@ -340,7 +330,6 @@ impl Worker {
             return Err(Refusal::Withheld("it repeats the device's secret"));
         }
         filter::count_fields(&upstream, shown, &mut head.headers);
-        record.note(|it| it.route = Some(call.route.pattern().clone()));
         metrics::counter!("cedargate_list_items_total", "shown" => "true").increment(shown as u64);
         let hidden = visible.len().saturating_sub(shown);
         metrics::counter!("cedargate_list_items_total", "shown" => "false").increment(hidden as u64);

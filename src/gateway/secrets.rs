@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::percent_decode;
 
 use crate::config::Place;
 use crate::domain::{Query, SecretText, Uid};
@@ -69,7 +70,7 @@ impl Injected {
 
     /// Whether a secret is among these bytes, as it is, percent-encoded, or as JSON writes it.
     pub(super) fn are_in(&self, bytes: &[u8]) -> bool {
-        let decoded = bytes.contains(&b'%').then(|| percent_decoded(bytes));
+        let decoded: Option<Vec<u8>> = bytes.contains(&b'%').then(|| percent_decode(bytes).collect());
         self.0.iter().any(|secret| {
             let plain = secret.reveal();
             let escaped = plain.replace('\\', "\\\\").replace('"', "\\\"");
@@ -84,26 +85,6 @@ impl Injected {
 
 fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|part| part == text.as_bytes())
-}
-
-fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
-    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16).and_then(|it| u8::try_from(it).ok());
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((first, after)) = rest.split_first() {
-        let pair = digit(after.first()).zip(digit(after.get(1)));
-        match pair.filter(|_| *first == b'%') {
-            Some((high, low)) => {
-                out.push(high * 16 + low);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                out.push(*first);
-                rest = after;
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]
