@@ -2,7 +2,7 @@
 
 use crate::domain::nouns::Organization;
 use crate::domain::{Entity, Query, Uid};
-use crate::sharing::search::{Found, Search};
+use crate::sharing::search::{Filling, Found, Search, begins};
 use crate::sharing::{Failure, Sharing};
 use crate::store::{Place, words};
 
@@ -30,24 +30,21 @@ impl Sharing {
             .map(Organization::write)
             .filter(|entity| {
                 let own = words(entity);
-                search.words.iter().all(|word| own.iter().any(|it| it.starts_with(word.as_str())))
+                search.words.iter().all(|word| begins(&own, word))
             })
             .map(|entity| (Place::of(&entity), entity))
             .collect();
         fitting.sort_by(|(a, _), (b, _)| if search.is_backwards { b.cmp(a) } else { a.cmp(b) });
         fitting.retain(|(place, _)| search.is_behind(place, after));
         let left: Vec<Entity> = fitting.into_iter().map(|(_, entity)| entity).collect();
-        let mut items: Vec<Entity> = Vec::new();
+        let mut page = Filling::new(limit as usize);
         for some in left.chunks(STEP) {
             let visible = self.visible(actor, "view_organization", some).await?;
-            for (entity, _) in some.iter().zip(visible).filter(|(_, is_visible)| *is_visible) {
-                if items.len() == limit as usize {
-                    let next = items.last().map(Place::of);
-                    return Ok(Found { items, next });
-                }
-                items.push(entity.clone());
+            let seen = some.iter().zip(visible).filter(|(_, is_visible)| *is_visible);
+            if !page.takes(seen.map(|(entity, _)| entity.clone())) {
+                return Ok(page.full());
             }
         }
-        Ok(Found { items, next: None })
+        Ok(page.up_to(None))
     }
 }

@@ -113,10 +113,17 @@ pub struct Offering {
     grantees: Vec<Option<User>>,
     standing: Vec<Option<Grant>>,
     /// What was lent to the actor, where that is lent on.
-    lent: Option<Grant>,
+    lent: Option<Lent>,
     /// What the grantees lent on of what they have so far.
     lent_on: Vec<Grant>,
-    now_ms: i64,
+}
+
+/// A grant that is lent on.
+#[derive(Debug)]
+struct Lent {
+    grant: Grant,
+    /// Whether the terms give nothing that it does not.
+    is_within: bool,
 }
 
 impl Operation for Offer {
@@ -139,37 +146,30 @@ impl Operation for Offer {
             Some(uid) => reader.grant(&Uid::of_grant(&self.device, uid)).await?,
             None => None,
         };
+        let within = |it: &Grant| self.terms.is_within(it, reader.session.now_ms());
+        let lent = lent.map(|grant| Lent { is_within: within(&grant), grant });
         let lent_on = lent_on(reader, standing.iter().flatten()).await?;
-        let (device, now_ms) = (reader.device(&self.device).await?, reader.session.now_ms());
-        Ok(Offering { device, grantees, standing, lent, lent_on, now_ms })
+        Ok(Offering { device: reader.device(&self.device).await?, grantees, standing, lent, lent_on })
     }
 
     fn rule(&self, actor: &Actor, known: &Offering) -> Rule {
-        let grantees = known.grantees.iter().flatten();
+        let (grantees, lent) = (known.grantees.iter().flatten(), known.lent.as_ref());
         let mut asked: Vec<Query> =
-            grantees.filter_map(|it| self.query(actor, Some(&it.uid), known)).collect();
+            grantees.filter_map(|it| self.query(actor, Some(&it.uid), lent)).collect();
         if asked.is_empty() {
             // Where nobody was found it is still decided who may lend: others learn nothing of addresses.
-            asked.extend(self.query(actor, actor.uid.as_ref(), known));
+            asked.extend(self.query(actor, actor.uid.as_ref(), lent));
         }
-        if let Some(lent) = &known.lent {
+        if let Some(lent) = lent {
             // Whoever lends on what was lent to him sees it.
-            let part = lent.datastreams.iter().flatten().next().map(|it| Json::from(it.as_str()));
+            let part = lent.grant.datastreams.iter().flatten().next().map(|it| Json::from(it.as_str()));
             asked.splice(0..0, actor.query("view", &self.device, [("datastream", part)]));
         }
         Rule::Cedar(asked)
     }
 
     fn without_destination(&self, actor: &Actor) -> Option<Query> {
-        let nobody = Offering {
-            device: None,
-            grantees: Vec::new(),
-            standing: Vec::new(),
-            lent: None,
-            lent_on: Vec::new(),
-            now_ms: 0,
-        };
-        self.query(actor, actor.uid.as_ref(), &nobody)
+        self.query(actor, actor.uid.as_ref(), None)
     }
 
     fn plan(&self, actor: &Actor, known: &Offering, moment: &Moment) -> Result<Plan, Conflict> {
@@ -193,7 +193,7 @@ impl Operation for Offer {
                 ));
             }
             let grant = match (&known.lent, self.lend_on) {
-                (Some(lent), true) => lent_on_from(lent, granter, grantee, standing.as_ref())?,
+                (Some(lent), true) => lent_on_from(&lent.grant, granter, grantee, standing.as_ref())?,
                 (None, true) => return Err(Conflict::broken("not-lent", "nothing is lent to you here")),
                 (_, false) => {
                     let parties = (device.uid.clone(), grantee.uid.clone(), granter.uid.clone());
@@ -250,8 +250,8 @@ pub(super) async fn lent_on(
 }
 
 /// The changes that end them.
-pub(super) fn ended(grants: &[Grant]) -> impl Iterator<Item = Change> {
-    grants.iter().map(|it| Change::Put(Grant { answer: Answer::Revoked, ..it.clone() }.write()))
+pub(super) fn ended<'a>(grants: impl IntoIterator<Item = &'a Grant>) -> impl Iterator<Item = Change> {
+    grants.into_iter().map(|it| Change::Put(Grant { answer: Answer::Revoked, ..it.clone() }.write()))
 }
 
 impl Terms {
@@ -273,15 +273,12 @@ impl Terms {
 
 impl Offer {
     /// Without a grantee the question has no answer but no.
-    fn query(&self, actor: &Actor, grantee: Option<&Uid>, known: &Offering) -> Option<Query> {
-        let control = Some(self.terms.control.into());
-        let lent = known.lent.as_ref();
-        let within = lent.map(|lent| self.terms.is_within(lent, known.now_ms).into());
+    fn query(&self, actor: &Actor, grantee: Option<&Uid>, lent: Option<&Lent>) -> Option<Query> {
         let context = [
             ("grantee", grantee.map(reference)),
-            ("control", control),
-            ("lent", lent.map(|it| reference(&it.uid))),
-            ("within_lent", within),
+            ("control", Some(self.terms.control.into())),
+            ("lent", lent.map(|it| reference(&it.grant.uid))),
+            ("within_lent", lent.map(|it| it.is_within.into())),
         ];
         actor.query("grant", &self.device, context)
     }

@@ -2,11 +2,11 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::domain::nouns::{Answer, Device, Grant, Invitation, Organization, Role, User};
+use crate::domain::nouns::{Device, Grant, Invitation, Organization, Role, User};
 use crate::domain::{Change, Uid};
 use crate::sharing::ask::to;
 use crate::sharing::bounds::FREE;
-use crate::sharing::grants::lent_on;
+use crate::sharing::grants::{ended, lent_on};
 use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule};
 
 /// The longest name, in characters.
@@ -234,10 +234,8 @@ impl Operation for Delete {
                 "it has devices or sub-organizations: move or delete them first",
             ));
         }
-        let ended = known.given.iter().map(|it| Grant { answer: Answer::Revoked, ..it.clone() });
-        let ended = ended.map(|it| Change::Put(it.write()));
         let gone = known.members.iter().chain([&organization.uid]).cloned().map(Change::Remove);
-        Ok(Plan { changes: ended.chain(gone).collect(), ..Plan::default() })
+        Ok(Plan { changes: ended(&known.given).chain(gone).collect(), ..Plan::default() })
     }
 }
 

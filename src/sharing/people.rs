@@ -2,12 +2,12 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::domain::nouns::{Answer, Device, Grant, Invitation, Organization, Role, Status, User};
+use crate::domain::nouns::{Device, Grant, Invitation, Organization, Role, Status, User};
 use crate::domain::{Change, Uid};
 use crate::sharing::ask::to;
 use crate::sharing::bounds::Room;
 use crate::sharing::devices::moved_along;
-use crate::sharing::grants::lent_on;
+use crate::sharing::grants::{ended, lent_on};
 use crate::sharing::organizations::check_name;
 use crate::sharing::{Actor, Conflict, Failure, Moment, Operation, Plan, Reader, Rule};
 
@@ -353,8 +353,7 @@ impl Operation for Delete {
         known.person.check_admin_stays()?;
         let left = known.devices.iter().map(|it| Change::Put(Device { owner: None, ..it.clone() }.write()));
         // The name of a grant follows from device and grantee, so one that may be made again is not removed.
-        let ended = known.given.iter().filter(|it| it.grantee != user.uid);
-        let ended = ended.map(|it| Change::Put(Grant { answer: Answer::Revoked, ..it.clone() }.write()));
+        let ended = ended(known.given.iter().filter(|it| it.grantee != user.uid));
         let gone = known.invitations.iter().chain(known.received.iter().map(|it| &it.uid)).chain([&user.uid]);
         let gone = gone.cloned().map(Change::Remove);
         Ok(Plan { changes: left.chain(ended).chain(gone).collect(), ..Plan::default() })

@@ -77,6 +77,45 @@ pub struct Found {
     pub next: Option<Place>,
 }
 
+/// A page that fills up.
+pub(super) struct Filling {
+    items: Vec<Entity>,
+    limit: usize,
+}
+
+impl Filling {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { items: Vec::new(), limit }
+    }
+
+    /// Whether all of them found room; what did not is for the next page.
+    pub(super) fn takes(&mut self, found: impl IntoIterator<Item = Entity>) -> bool {
+        found.into_iter().all(|entity| {
+            let is_room = self.items.len() < self.limit;
+            if is_room {
+                self.items.push(entity);
+            }
+            is_room
+        })
+    }
+
+    /// The page, with more behind its last item.
+    pub(super) fn full(self) -> Found {
+        let next = self.items.last().map(Place::of);
+        self.up_to(next)
+    }
+
+    /// The page, with nothing looked at behind this place.
+    pub(super) fn up_to(self, next: Option<Place>) -> Found {
+        Found { items: self.items, next }
+    }
+}
+
+/// Whether one of them begins so.
+pub(super) fn begins(words: &BTreeSet<String>, with: &str) -> bool {
+    words.iter().any(|it| it.starts_with(with))
+}
+
 /// One search under way.
 struct Looking<'a> {
     sharing: &'a Sharing,
@@ -185,44 +224,36 @@ impl Looking<'_> {
             .filter(|(place, _)| self.search.is_behind(place, after))
             .map(|(_, it)| it)
             .collect();
-        let (mut items, begun) = (Vec::new(), Instant::now());
+        let (mut page, begun) = (Filling::new(limit), Instant::now());
         for some in left.chunks(STEP as usize) {
-            for entity in self.fitting(some).await? {
-                if items.len() == limit {
-                    let next = items.last().map(Place::of);
-                    return Ok(Found { items, next });
-                }
-                items.push(entity);
+            if !page.takes(self.fitting(some).await?) {
+                return Ok(page.full());
             }
             if begun.elapsed() > WORK {
-                return Ok(Found { items, next: some.last().map(Place::of) });
+                return Ok(page.up_to(some.last().map(Place::of)));
             }
         }
-        Ok(Found { items, next: None })
+        Ok(page.up_to(None))
     }
 
     async fn in_order(&self, after: Option<&Place>, limit: usize) -> Result<Found, Failure> {
-        let (mut items, mut place, mut seen) = (Vec::new(), after.cloned(), 0);
+        let (mut page, mut place, mut seen) = (Filling::new(limit), after.cloned(), 0);
         let begun = Instant::now();
         while seen < LOOKED_AT_MAX && begun.elapsed() < WORK {
             let backwards = self.search.is_backwards;
             let store = &self.sharing.store;
             let some = store.in_order(Device::KIND, &self.within, place.as_ref(), backwards, STEP).await?;
             seen += some.len();
-            for entity in self.fitting(&some).await? {
-                if items.len() == limit {
-                    let next = items.last().map(Place::of);
-                    return Ok(Found { items, next });
-                }
-                items.push(entity);
+            if !page.takes(self.fitting(&some).await?) {
+                return Ok(page.full());
             }
             match some.last() {
                 Some(last) if some.len() >= STEP as usize => place = Some(Place::of(last)),
-                _ => return Ok(Found { items, next: None }),
+                _ => return Ok(page.up_to(None)),
             }
         }
         // What comes behind was not looked at: the next page does.
-        Ok(Found { items, next: place })
+        Ok(page.up_to(place))
     }
 
     /// Those that every word is about and that the actor may view.
@@ -230,8 +261,7 @@ impl Looking<'_> {
         let mut possible: Vec<(&Entity, BTreeSet<&String>)> = Vec::new();
         for device in devices {
             let own = words(device);
-            let has = |word: &&String| own.iter().any(|it| it.starts_with(word.as_str()));
-            let left: BTreeSet<&String> = self.search.words.iter().filter(|word| !has(word)).collect();
+            let left: BTreeSet<&String> = self.search.words.iter().filter(|it| !begins(&own, it)).collect();
             if left.is_empty() || named(device, "owner").is_some() {
                 possible.push((device, left));
             }
@@ -246,8 +276,7 @@ impl Looking<'_> {
         let owners = self.owners(owners).await?;
         let fits = |(device, left): &(&Entity, BTreeSet<&String>)| {
             let owner = named(device, "owner").and_then(|it| owners.get(&it));
-            left.iter()
-                .all(|word| owner.is_some_and(|has| has.iter().any(|it| it.starts_with(word.as_str()))))
+            left.iter().all(|word| owner.is_some_and(|has| begins(has, word)))
         };
         Ok(open.iter().filter(|it| fits(it)).map(|(device, _)| Entity::clone(device)).collect())
     }

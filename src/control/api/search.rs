@@ -82,16 +82,11 @@ async fn search(
     let (switched, form) = control.switched::<SearchForm>(actor.as_ref(), &uri, &headers).await?;
     let SearchForm { query, scope, organization, sort, limit, cursor } = form;
     let organization = control.place_of(actor.as_ref(), organization.as_deref(), switched).await?;
-    let (below, is_backwards) =
-        (scope.unwrap_or_default() == ScopeForm::All, sort == Some(SortForm::NameBackwards));
-    let query = query.unwrap_or_default();
-    let caller = actor.as_ref().map(Uid::to_string).unwrap_or_default();
-    let flags = format!("{below} {is_backwards}");
-    let binding = Binding::new(&[&caller, "search", organization.id(), &flags, &query]);
-    let page = PageForm { limit, cursor };
-    let after = page.cursor.as_deref().map(|cursor| place(&binding.read(cursor)?)).transpose()?;
-    let search = Search::parse(organization, below, &query, is_backwards)?;
-    let found = control.sharing()?.search(actor.as_ref(), &search, after.as_ref(), page.limit()?).await?;
+    let below = scope.unwrap_or_default() == ScopeForm::All;
+    let typed = Typed { query, sort, page: PageForm { limit, cursor } };
+    let Wanted { search, binding, after, limit } =
+        typed.read("search", actor.as_ref(), organization, below)?;
+    let found = control.sharing()?.search(actor.as_ref(), &search, after.as_ref(), limit).await?;
     answered(&found, &binding, devices::shown)
 }
 
@@ -124,17 +119,46 @@ async fn find_organizations(
 ) -> Result<Json<Value>, ControlError> {
     let actor = control.reader(&headers).await?;
     let (switched, form) = control.switched::<DirectoryForm>(actor.as_ref(), &uri, &headers).await?;
-    let top = control.place_of(actor.as_ref(), form.organization.as_deref(), switched).await?;
-    let is_backwards = form.sort == Some(SortForm::NameBackwards);
-    let query = form.query.unwrap_or_default();
-    let caller = actor.as_ref().map(Uid::to_string).unwrap_or_default();
-    let binding = Binding::new(&[&caller, "organizations", top.id(), &is_backwards.to_string(), &query]);
-    let page = PageForm { limit: form.limit, cursor: form.cursor };
-    let after = page.cursor.as_deref().map(|cursor| place(&binding.read(cursor)?)).transpose()?;
-    let search = Search::parse(top, true, &query, is_backwards)?;
-    let found =
-        control.sharing()?.find_organizations(actor.as_ref(), &search, after.as_ref(), page.limit()?).await?;
+    let DirectoryForm { query, organization, sort, limit, cursor } = form;
+    let top = control.place_of(actor.as_ref(), organization.as_deref(), switched).await?;
+    let typed = Typed { query, sort, page: PageForm { limit, cursor } };
+    let Wanted { search, binding, after, limit } = typed.read("organizations", actor.as_ref(), top, true)?;
+    let found = control.sharing()?.find_organizations(actor.as_ref(), &search, after.as_ref(), limit).await?;
     answered(&found, &binding, organizations::shown)
+}
+
+/// What both searches are asked with.
+struct Typed {
+    query: Option<String>,
+    sort: Option<SortForm>,
+    page: PageForm,
+}
+
+/// A search, and the page of it that is wanted.
+struct Wanted {
+    search: Search,
+    binding: Binding,
+    after: Option<Place>,
+    limit: u32,
+}
+
+impl Typed {
+    fn read(
+        self,
+        what: &str,
+        actor: Option<&Uid>,
+        organization: Uid,
+        below: bool,
+    ) -> Result<Wanted, ControlError> {
+        let is_backwards = self.sort == Some(SortForm::NameBackwards);
+        let query = self.query.unwrap_or_default();
+        let caller = actor.map(Uid::to_string).unwrap_or_default();
+        let flags = format!("{below} {is_backwards}");
+        let binding = Binding::new(&[&caller, what, organization.id(), &flags, &query]);
+        let after = self.page.cursor.as_deref().map(|cursor| place(&binding.read(cursor)?)).transpose()?;
+        let search = Search::parse(organization, below, &query, is_backwards)?;
+        Ok(Wanted { search, binding, after, limit: self.page.limit()? })
+    }
 }
 
 fn answered(found: &Found, binding: &Binding, shown: Shown) -> Result<Json<Value>, ControlError> {

@@ -123,6 +123,14 @@ async fn change_role(
     Ok(changed(control.perform(incoming, operation).await?))
 }
 
+impl Control {
+    async fn set_status(&self, id: &str, verb: Verb, request: Request) -> Result<Response, ControlError> {
+        let user = entity(User::KIND, id)?;
+        let incoming: Incoming<Nothing> = self.incoming(request).await?;
+        Ok(changed(self.perform(incoming, SetStatus { user, verb }).await?))
+    }
+}
+
 /// Closes an account until further notice.
 #[utoipa::path(post, path = "/api/v1/users/{id}/suspend", tag = "sharing", security(("bearer" = [])), params(("id" = String, Path, description = "the id")), responses((status = 200, description = "what was asked for", body = UserBody), Refusals))]
 async fn suspend(
@@ -130,10 +138,7 @@ async fn suspend(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ControlError> {
-    let uid = entity(User::KIND, &id)?;
-    let incoming: Incoming<Nothing> = control.incoming(request).await?;
-    let operation = SetStatus { user: uid, verb: Verb::Suspend };
-    Ok(changed(control.perform(incoming, operation).await?))
+    control.set_status(&id, Verb::Suspend, request).await
 }
 
 /// Notes that a person has not been here for long; the account works as before.
@@ -143,10 +148,7 @@ async fn mark_inactive(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ControlError> {
-    let uid = entity(User::KIND, &id)?;
-    let incoming: Incoming<Nothing> = control.incoming(request).await?;
-    let operation = SetStatus { user: uid, verb: Verb::MarkInactive };
-    Ok(changed(control.perform(incoming, operation).await?))
+    control.set_status(&id, Verb::MarkInactive, request).await
 }
 
 /// Opens a suspended account again, or notes that a person is back.
@@ -156,10 +158,7 @@ async fn activate(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ControlError> {
-    let uid = entity(User::KIND, &id)?;
-    let incoming: Incoming<Nothing> = control.incoming(request).await?;
-    let operation = SetStatus { user: uid, verb: Verb::Activate };
-    Ok(changed(control.perform(incoming, operation).await?))
+    control.set_status(&id, Verb::Activate, request).await
 }
 
 /// Ends everything that was issued to a person until now.
@@ -169,10 +168,7 @@ async fn sign_out(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ControlError> {
-    let uid = entity(User::KIND, &id)?;
-    let incoming: Incoming<Nothing> = control.incoming(request).await?;
-    let operation = SetStatus { user: uid, verb: Verb::SignOut };
-    Ok(changed(control.perform(incoming, operation).await?))
+    control.set_status(&id, Verb::SignOut, request).await
 }
 
 /// Moves a person to another organization of the tree.
