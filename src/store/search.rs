@@ -8,7 +8,7 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, Row, Transaction};
 use crate::domain::nouns::named;
 use crate::domain::{Entity, Uid};
 use crate::store::sql::Core;
-use crate::store::{StoreError, rows};
+use crate::store::{StoreError, rows, write};
 
 /// The longest word and the longest name in the order, in bytes.
 const WORD_BYTES_MAX: usize = 64;
@@ -87,8 +87,7 @@ impl Core {
                 "DELETE FROM listed WHERE kind = $1 AND id = $2",
                 "DELETE FROM word WHERE kind = $1 AND id = $2",
             ] {
-                let query = sqlx::query(text).bind(uid.kind().to_owned()).bind(uid.id().to_owned());
-                query.execute(&mut *connection).await?;
+                write::named(text, uid).execute(&mut *connection).await?;
             }
         }
         Ok(())
@@ -105,12 +104,11 @@ impl Core {
             return Ok(());
         };
         let add = "INSERT INTO listed (kind, id, within, sort) VALUES ($1, $2, $3, $4)";
-        let query = sqlx::query(add).bind(uid.kind().to_owned()).bind(uid.id().to_owned());
-        let query = query.bind(within.id().to_owned()).bind(Place::of(entity).sort);
+        let query = write::named(add, uid).bind(within.id().to_owned()).bind(Place::of(entity).sort);
         query.execute(&mut *connection).await?;
         let words = rows::list(words(entity).into_iter().map(|word| json!([word])));
-        let query = sqlx::query(self.dialect.add_words).bind(uid.kind().to_owned()).bind(uid.id().to_owned());
-        query.bind(within.id().to_owned()).bind(words).execute(connection).await?;
+        let query = write::named(self.dialect.add_words, uid).bind(within.id().to_owned());
+        query.bind(words).execute(connection).await?;
         Ok(())
     }
 
@@ -205,23 +203,19 @@ impl Core {
 /// Each organization gives at most one page, so a page costs the same wherever it is.
 fn page_text(organizations: usize, has_place: bool, is_backwards: bool) -> String {
     let (sign, order) = if is_backwards { ("<", "DESC") } else { (">", "ASC") };
-    let (behind, order) = match has_place {
-        true => (format!("AND (sort, id) {sign} ($3, $4)"), format!("sort {order}, id {order}")),
-        // Both parameters are still there, and every place fits.
-        false => ("AND $3 = $4".to_owned(), format!("sort {order}, id {order}")),
-    };
+    // Without a place both parameters are still there, and everything fits.
+    let behind = if has_place { format!("AND (sort, id) {sign} ($3, $4)") } else { "AND $3 = $4".to_owned() };
     let one = |n: usize| {
         format!(
             "SELECT * FROM (SELECT sort, id FROM listed WHERE kind = $1 AND within = ${} {behind} \
-             ORDER BY {order} LIMIT $2) AS some{n}",
+             ORDER BY sort {order}, id {order} LIMIT $2) AS some{n}",
             n + 5
         )
     };
     let all = (0..organizations).map(one).collect::<Vec<_>>().join(" UNION ALL ");
-    let outer = if is_backwards { "l.sort DESC, l.id DESC" } else { "l.sort, l.id" };
     format!(
         "SELECT e.kind, e.id, e.body, l.sort FROM ({all}) AS l \
-         JOIN entity AS e ON e.kind = $1 AND e.id = l.id ORDER BY {outer} LIMIT $2"
+         JOIN entity AS e ON e.kind = $1 AND e.id = l.id ORDER BY l.sort {order}, l.id {order} LIMIT $2"
     )
 }
 

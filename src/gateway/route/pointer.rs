@@ -112,9 +112,11 @@ fn member<'v>(value: &'v Json, key: &str) -> Option<&'v Json> {
 }
 
 fn token(text: &str) -> Option<Token> {
-    if text == "*" {
-        return Some(Token::Each);
-    }
+    if text == "*" { Some(Token::Each) } else { unescaped(text).map(Token::Key) }
+}
+
+/// A step's name as it is: `~0` and `~1` stand for `~` and `/` (RFC 6901 section 4).
+pub(super) fn unescaped(text: &str) -> Option<Box<str>> {
     let mut key = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -127,14 +129,19 @@ fn token(text: &str) -> Option<Token> {
             c => c,
         });
     }
-    Some(Token::Key(key.into()))
+    Some(key.into())
+}
+
+/// A name as it is written in a step.
+pub(super) fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 impl fmt::Display for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.tokens.iter().try_for_each(|token| match token {
             Token::Each => f.write_str("/*"),
-            Token::Key(key) => write!(f, "/{}", key.replace('~', "~0").replace('/', "~1")),
+            Token::Key(key) => write!(f, "/{}", escaped(key)),
         })
     }
 }

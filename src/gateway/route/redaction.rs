@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::gateway::route::pointer::{escaped, unescaped};
+
 /// The way to what is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redaction {
@@ -44,25 +46,8 @@ fn step(text: &str) -> Option<Step> {
     }
 }
 
-/// `~0` and `~1` stand for `~` and `/` (RFC 6901).
-fn unescaped(text: &str) -> Option<Box<str>> {
-    let mut parts = text.split('~');
-    let mut out = parts.next()?.to_owned();
-    for part in parts {
-        let (digit, rest) = part.split_at_checked(1)?;
-        out.push(match digit {
-            "0" => '~',
-            "1" => '/',
-            _ => return None,
-        });
-        out.push_str(rest);
-    }
-    Some(out.into())
-}
-
 impl fmt::Display for Redaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let escaped = |text: &str| text.replace('~', "~0").replace('/', "~1");
         self.steps.iter().try_for_each(|step| match step {
             Step::Key(key) => write!(f, "/{}", escaped(key)),
             Step::Each => f.write_str("/*"),
